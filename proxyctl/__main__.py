@@ -1,0 +1,3 @@
+from proxyctl.cli import main
+
+main()

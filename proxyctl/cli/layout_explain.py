@@ -1,0 +1,116 @@
+"""An explanation as text: why a workload, host or URL is, or is not, published. Pure."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from proxyctl.cli.layout import change_text, workload_name
+from proxyctl.cli.output import Screen, problem_text
+
+Document = dict[str, Any]
+_WIDTH = 8
+
+
+def explanation_text(screen: Screen, document: Document) -> str:
+    """Return the whole explanation."""
+    parts = [_workload(screen, part) for part in document["workloads"]]
+    told = [part for part in document["lookups"] if part["routed"] or not document["routed"]]
+    parts += [_lookup(screen, part, document["target"]) for part in told]
+    silent = [part["entrypoint"] for part in document["lookups"] if part not in told]
+    if silent:
+        parts[-1] += "\n" + _line("others", f"not published on entrypoint {', '.join(silent)}")
+    if document["reason"]:
+        head = "" if parts else f"{document['target']}  {screen.paint(document['verdict'])}\n"
+        parts.append(head + _line("note" if document["routed"] else "reason", document["reason"]))
+    return "\n\n".join(parts)
+
+
+def _line(name: str, text: str) -> str:
+    return f"  {name.ljust(_WIDTH)}{text}"
+
+
+def _lines(name: str, texts: Iterable[str]) -> list[str]:
+    """Return lines of which only the first has a name."""
+    return [_line(name if number == 0 else "", text) for number, text in enumerate(texts)]
+
+
+def _workload(screen: Screen, part: Document) -> str:
+    verdict = "PUBLISHED" if part["routed"] else "NOT PUBLISHED"
+    about = [part["source"], part["phase"]]
+    if part["kind"] == "pod":
+        about.append(f"containers {', '.join(part['containers']) or 'none'}")
+    head = f"{screen.strong(part['subject'])} ({'; '.join(about)})  {screen.paint(verdict)}"
+    if part["routed"] and not part["served"]:
+        head += f", but {screen.paint('DOWN', 'no server is up')}"
+    lines = [head, *_lines("labels", map(_label, part["labels"]))]
+    for route in part["routes"]:
+        lines += _route(screen, route)
+    lines += _lines("note" if part["routed"] else "why not", part["reasons"])
+    for problem in part["problems"]:
+        lines += ["", problem_text(screen, problem)]
+    last = [change_text(screen, change).replace("\n", "\n  ") for change in part["changes"]]
+    if last and part["problems"]:
+        lines.append("")
+    lines += _lines("last", last)
+    examples = [route["try_it"] for route in part["routes"] if route["try_it"]]
+    return "\n".join([*lines, *_lines("try it", examples)])
+
+
+def _label(label: Document) -> str:
+    origin = "" if label["from"] in {"pod", "container", "static"} else f"      {label['from']}"
+    note = f": {label['note']}" if label["note"] else ""
+    return f"{label['label']}={label['value']}{origin}{note}"
+
+
+def _route(screen: Screen, route: Document) -> list[str]:
+    name = f"route {route['name']}: " if route["name"] else ""
+    backend = f"backend {route['backend']}"
+    target = backend if route["backend"] else screen.paint("NO ROUTE", "nowhere")
+    asked = route["urls"] or route["asks_for"]
+    lines = _lines("route", (f"{name}{url} → {target}" for url in asked))
+    lines.append(_line("port", f"{route['port'] or ''}      {route['port_from']}".strip()))
+    address = ", ".join(route["address"])
+    lines.append(_line("address", f"{address}      {route['address_from']}".strip()))
+    lines.append(_line("health", route["health"]))
+    lines += _lines("servers", (_server(screen, row) for row in route["servers"]))
+    if route["lines"]:
+        lines.append(_line("haproxy", route["lines"]))
+    return lines
+
+
+def _server(screen: Screen, row: Document) -> str:
+    more = f"  weight {row['weight']}" + ("  backup" if row["backup"] else "")
+    where = row["address"] or "no address"
+    return f"{screen.paint(row['status'])}  {workload_name(row)}  {where}{more}"
+
+
+def _lookup(screen: Screen, part: Document, target: str) -> str:
+    verdict = "PUBLISHED" if part["routed"] else "NO ROUTE"
+    lines = [f"{screen.strong(target)}  {screen.paint(verdict)}"]
+    lines.append(
+        _line("entry", f"{part['entrypoint']}, which listens on {' '.join(part['bind'])}")
+    )
+    if part["mode"] == "http":
+        lines.append(_line("asked", f"host {part['host']}   path {part['path']}"))
+    if part["refusal"]:
+        lines.append(_line("refused", f"{part['refusal']}: HAProxy answers 400"))
+    lines += _lines("keys", _candidates(part["candidates"]))
+    if part["told_by"] == "plan" and part["candidates"]:
+        lines.append(_line("", "(as they should be: HAProxy was not asked)"))
+    if part["backend"]:
+        lines.append(_line("backend", part["backend"]))
+        lines += _lines("servers", (_server(screen, row) for row in part["servers"]))
+        lines.append(_line("try it", part["try_it"]))
+    return "\n".join(lines)
+
+
+def _candidates(candidates: list[Document]) -> list[str]:
+    """Return the keys in the order of asking; long lists without what did not matter."""
+    shown = [c for c in candidates if c["outcome"] != "not asked any more"][:20]
+    width = max((len(c["key"]) for c in shown), default=0)
+    lines = [
+        f"{'→' if c['outcome'] == 'won' else ' '} {c['key'].ljust(width)}  {c['how']}, "
+        + (f"won: backend {c['backend']}" if c["outcome"] == "won" else c["outcome"])
+        for c in shown
+    ]
+    left = len(candidates) - len(shown)
+    return lines + ([f"  {left} more, not asked any more"] if left else [])

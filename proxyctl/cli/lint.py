@@ -1,0 +1,216 @@
+"""Labels in files, checked before anything is created from them."""
+
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from proxyctl.cli import manifests, quadlet
+from proxyctl.files.static import entries
+from proxyctl.problems import Problem, Severity
+from proxyctl.routes.claims import Claim, claims_of
+from proxyctl.routes.conflicts import resolve
+from proxyctl.routes.dialects.native import PREFIX
+from proxyctl.routes.workload import Kind, Member, Phase, Workload
+from proxyctl.settings import Settings
+
+_SOME_PORT = (8080,)
+"""Stands for the ports of an image, which is not looked at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A workload as a file describes it."""
+
+    workload: Workload
+    file: str
+    lines: Mapping[str, int] = field(default_factory=dict)
+    """Label -> number of its line."""
+    is_part: bool = False
+    """Its pod is described elsewhere, and may have the labels that publish it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found in some files."""
+
+    problems: tuple[Problem, ...]
+    workloads: int
+    files: str
+
+
+Parsed = tuple[list[Draft], list[Problem]]
+
+
+def lint(files: Iterable[Path], settings: Settings) -> Found:
+    """Return what is wrong with the labels in *files*, one by one and among each other."""
+    drafts: list[Draft] = []
+    problems: list[Problem] = []
+    names = [str(file) for file in files]
+    for name in names:
+        more, wrong = _read(Path(name))
+        drafts += more
+        problems += wrong
+    claims: list[Claim] = []
+    for draft in drafts:
+        made, mistakes = claims_of(draft.workload, settings)
+        claims += made
+        problems += [_placed(p, draft) for p in mistakes if not _is_elsewhere(p, draft)]
+    problems += resolve(claims, {}).problems
+    listing = names[0] if len(names) == 1 else f"{len(names)} files"
+    return Found(tuple(problems), len(drafts), listing)
+
+
+def _is_elsewhere(problem: Problem, draft: Draft) -> bool:
+    return problem.id == "PX104" and draft.is_part
+
+
+def _placed(problem: Problem, draft: Draft) -> Problem:
+    """Return *problem* with the file, and the line if its label has one."""
+    label = re.split(r"[=,]", problem.where, maxsplit=1)[0]
+    line = draft.lines.get(label)
+    place = f"{draft.file}:{line}" if line else draft.file
+    return replace(problem, where=f"{problem.where}      {place}")
+
+
+def _read(file: Path) -> Parsed:
+    parser = _PARSERS.get(file.suffix)
+    if parser is None:
+        known = " ".join(sorted(_PARSERS))
+        return [], [_unreadable(file, f"not one of the kinds that are known: {known}")]
+    try:
+        return parser(file, file.read_text(encoding="utf-8"))
+    except OSError as error:
+        return [], [_unreadable(file, error.strerror or str(error))]
+    except ValueError as error:
+        return [], [_unreadable(file, str(error))]
+
+
+def _unreadable(file: Path, why: str) -> Problem:
+    return Problem(
+        id="PX501",
+        subject=f'file "{file}"',
+        summary="cannot be checked",
+        where=why,
+        effect="its labels are not known",
+        fix="give the path of a file that can be read, of one of these kinds: .container .pod "
+        ".kube .yaml .yml .toml",
+    )
+
+
+# ---- Quadlet --------------------------------------------------------------------------------
+
+
+def _quadlet(file: Path, text: str) -> Parsed:
+    kind = Kind.POD if file.suffix == ".pod" else Kind.CONTAINER
+    section = "Pod" if kind is Kind.POD else "Container"
+    found = list(quadlet.settings(text))
+    given = quadlet.labels(found, section)
+    name = quadlet.last(found, section, f"{section}Name") or file.stem
+    pod = quadlet.last(found, "Container", "Pod")
+    pairs = {one.label: one.value for one in given}
+    draft = Draft(
+        workload=_in_pod(name, pod, pairs) if pod else _workload(kind, name, pairs),
+        file=str(file),
+        lines=quadlet.lines_of(given),
+        is_part=bool(pod),
+    )
+    surprises = [
+        _surprise(draft, one)
+        for one in given
+        if one.surprise and one.label.startswith(PREFIX.removesuffix("."))
+    ]
+    return [draft], surprises
+
+
+def _surprise(draft: Draft, given: quadlet.Given) -> Problem:
+    return Problem(
+        id="PX502",
+        subject=draft.workload.subject,
+        summary="has a label that Quadlet reads in another way than it looks",
+        where=f"{given.label}={given.value}      {draft.file}:{given.line}",
+        effect="the label gets another value, or none",
+        fix=given.surprise,
+        severity=Severity.WARNING,
+        workload=draft.workload.uid,
+    )
+
+
+def _kube_unit(file: Path, text: str) -> Parsed:
+    yaml = quadlet.last(quadlet.settings(text), "Kube", "Yaml")
+    if not yaml:
+        raise ValueError("no Yaml= in section [Kube]")
+    return _read(file.parent / yaml)
+
+
+# ---- others ---------------------------------------------------------------------------------
+
+
+def _yaml(file: Path, text: str) -> Parsed:
+    drafts = [
+        Draft(
+            workload=_workload(Kind(one.kind), one.name, {k: v for k, v, _ in one.labels}),
+            file=str(file),
+            lines={key: line for key, _, line in one.labels},
+        )
+        for one in manifests.read(text)
+    ]
+    return drafts, []
+
+
+def _toml(file: Path, text: str) -> Parsed:
+    workloads, problems = entries(tomllib.loads(text), str(file))
+    drafts = [
+        Draft(
+            workload=replace(workload, origin=""),
+            file=str(file),
+            lines=_toml_lines(text, workload.name, workload.labels),
+        )
+        for workload in workloads
+    ]
+    return drafts, list(problems)
+
+
+def _toml_lines(text: str, table: str, labels: Iterable[tuple[str, str]]) -> dict[str, int]:
+    """Return the lines of labels, as far as they are written in the plain way."""
+    lines: dict[str, int] = {}
+    prefix: str | None = None
+    for number, line in enumerate(text.splitlines(), 1):
+        header = re.match(r"\s*\[\s*([^]]+?)\s*\]", line)
+        if header:
+            first, _, rest = header[1].replace('"', "").partition(".")
+            prefix = PREFIX + (f"{rest}." if rest else "") if first == table else None
+        elif prefix is not None and "=" in line:
+            key = line.partition("=")[0].strip().replace('"', "")
+            lines.setdefault(prefix + key, number)
+    known = {label for label, _ in labels}
+    return {label: number for label, number in lines.items() if label in known}
+
+
+def _workload(kind: Kind, name: str, labels: Mapping[str, str]) -> Workload:
+    return Workload(
+        kind=kind,
+        id=name,
+        name=name,
+        labels=tuple(sorted(labels.items())),
+        members=(Member(id=name, name=name, exposed=_SOME_PORT),),
+        phase=Phase.STOPPED,
+    )
+
+
+def _in_pod(name: str, pod: str, labels: Mapping[str, str]) -> Workload:
+    """Return the pod of a .container that names one, as far as this container tells of it."""
+    member = Member(id=name, name=name, labels=tuple(sorted(labels.items())), exposed=_SOME_PORT)
+    own = pod.removesuffix(".pod")
+    return Workload(kind=Kind.POD, id=own, name=own, members=(member,), phase=Phase.STOPPED)
+
+
+_PARSERS: Mapping[str, Callable[[Path, str], Parsed]] = {
+    ".container": _quadlet,
+    ".pod": _quadlet,
+    ".kube": _kube_unit,
+    ".yaml": _yaml,
+    ".yml": _yaml,
+    ".toml": _toml,
+}

@@ -1,0 +1,302 @@
+"""The composition root: builds the parts, joins them by a doorbell, and turns the loop."""
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from proxyctl.files import memory, secret, templates
+from proxyctl.files.lock import Lock
+from proxyctl.files.static import StaticSource
+from proxyctl.files.watch import Watch
+from proxyctl.haproxy.files import Layout
+from proxyctl.haproxy.process import EmbeddedProcess
+from proxyctl.haproxy.proxy import HAProxy
+from proxyctl.podman.client import PodmanApi
+from proxyctl.podman.events import EventThread
+from proxyctl.podman.source import PodmanSource
+from proxyctl.problems import SettingsError, Severity
+from proxyctl.reconciler import Reconciler, Source
+from proxyctl.settings import Folders, Settings, Socket
+from proxyctl.state.model import Global
+from proxyctl.status import log as logs
+from proxyctl.status.notify import Notifier
+from proxyctl.status.server import StatusServer
+from proxyctl.status.view import View
+from proxyctl.wakeup import Wakeup
+
+log = logging.getLogger("proxyctl")
+
+PULSE = 1.0
+"""Seconds between two looks whether HAProxy still is the process that it was."""
+RETRY = (0.5, 10.0)
+"""Seconds until a refused change is tried again, at first and at most."""
+
+_MASTER_SOCKETS = {
+    "own": "/run/proxyctl-haproxy/master.sock",
+    "attach": "/run/haproxy-master.sock",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The parts of one service, built for one set of settings."""
+
+    settings: Settings
+    folders: Folders
+    reconciler: Reconciler
+    proxy: HAProxy
+    sources: tuple[PodmanSource, ...]
+
+
+def build(settings: Settings, folders: Folders, *, read_only: bool) -> House:
+    """Build everything that reads and carries out. Writes nothing if `read_only`."""
+    sources = tuple(_podman_source(socket, settings) for socket in settings.podman.sockets)
+    every: tuple[Source, ...] = (*sources, StaticSource(folders.config / "routes.d"))
+    proxy = _proxy(settings, folders)
+    key = folders.state / "cookie.key"
+    reconciler = Reconciler(
+        settings=settings,
+        sources=every,
+        proxy=proxy,
+        overrides=lambda: templates.overrides(folders.config / "templates"),
+        identity=_identity(settings, folders, secret.peek(key) if read_only else secret.keep(key)),
+        memory=memory.load(_memory_file(folders)),
+    )
+    return House(settings, folders, reconciler, proxy, sources)
+
+
+def _podman_source(socket: Socket, settings: Settings) -> PodmanSource:
+    return PodmanSource(socket.name, _connector(socket, settings), where=socket.path)
+
+
+def _connector(socket: Socket, settings: Settings) -> Callable[[], PodmanApi]:
+    return lambda: PodmanApi(socket.path, patience=settings.podman.timeout)
+
+
+def _layout(settings: Settings, folders: Folders) -> Layout:
+    folder = Path(settings.haproxy.folder) if settings.haproxy.folder else folders.run / "haproxy"
+    mode = settings.haproxy.mode
+    default = _MASTER_SOCKETS.get(mode, str(folders.run / "haproxy-master.sock"))
+    return Layout(folder=folder, master_socket=Path(settings.haproxy.master_socket or default))
+
+
+def _proxy(settings: Settings, folders: Folders) -> HAProxy:
+    layout = _layout(settings, folders)
+    mode = settings.haproxy.mode
+    embedded = EmbeddedProcess(layout, binary=settings.haproxy.binary)
+    return HAProxy(
+        layout,
+        binary=settings.haproxy.binary,
+        process=embedded if mode == "embedded" else None,
+        before=tuple(map(Path, settings.haproxy.check_files)) if mode == "attach" else (),
+    )
+
+
+def _identity(settings: Settings, folders: Folders, cookie_key: str) -> Global:
+    return Global(
+        folder=str(_layout(settings, folders).folder),
+        owned=settings.haproxy.mode != "attach",
+        maxconn=settings.haproxy.maxconn,
+        hard_stop_after=settings.haproxy.hard_stop_after,
+        log=settings.haproxy.log,
+        cookie_key=cookie_key,
+    )
+
+
+def _memory_file(folders: Folders) -> Path:
+    return folders.run / "memory.json"
+
+
+# ---- what the command line asks for -----------------------------------------------------------
+
+
+def look(settings: Settings, folders: Folders) -> View:
+    """Read everything once and change nothing."""
+    return build(settings, folders, read_only=True).reconciler.look()
+
+
+def apply_once(settings: Settings, folders: Folders, *, dry_run: bool) -> View:
+    """Carry out one cycle, if no service does so already."""
+    if dry_run:
+        return look(settings, folders)
+    Lock(folders.run / "lock").take()
+    house = build(settings, folders, read_only=False)
+    view = house.reconciler.cycle(frozenset())
+    memory.save(_memory_file(folders), house.reconciler.memory)
+    return view
+
+
+def run(
+    settings: Settings,
+    folders: Folders,
+    *,
+    once: bool = False,
+    dry_run: bool = False,
+    reread: Callable[[], Settings] | None = None,
+) -> int:
+    """Run the service until SIGTERM. HAProxy goes on serving afterwards.
+
+    `reread` returns the settings anew, for SIGHUP. Returns the exit code.
+    """
+    logs.to_stderr()
+    if once or dry_run:
+        view = apply_once(settings, folders, dry_run=dry_run)
+        _tell(view)
+        return 1 if view.haproxy_error or view.desired is None else 0
+    Lock(folders.run / "lock").take()
+    Service(settings, folders, reread or (lambda: settings)).run()
+    return 0
+
+
+class Service:
+    """The loop around the cycle, with everything that rings."""
+
+    def __init__(
+        self, settings: Settings, folders: Folders, reread: Callable[[], Settings]
+    ) -> None:
+        self._folders = folders
+        self._reread = reread
+        self._wakeup = Wakeup()
+        self._notifier = Notifier()
+        self._house = build(settings, folders, read_only=False)
+        self._hung_up = False
+        self._saved = memory.Memory()
+        self._problems: frozenset[object] = frozenset()
+        self._retry = 0.0
+
+    def run(self) -> None:
+        """Turn until told to stop."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._wakeup.close())
+        signal.signal(signal.SIGHUP, self._on_hangup)
+        watch = Watch(self._folders.config, self._wakeup)
+        server = StatusServer(self._folders.run / "api.sock", lambda: self._house.reconciler.view)
+        watch.start()
+        server.start()
+        try:
+            while not self._wakeup.closed:
+                with self._followed():
+                    self._turn_until_hangup()
+        finally:
+            self._notifier.stopping()
+            server.stop()
+            watch.stop()
+            self._save()
+            log.info("proxyctl ends; HAProxy goes on serving")
+
+    def _on_hangup(self, *_: object) -> None:
+        self._hung_up = True
+        self._wakeup.ring("signal")
+
+    @contextmanager
+    def _followed(self) -> Iterator[None]:
+        """Follow the events of every Podman of these settings."""
+        threads = [
+            EventThread(socket.name, _connector(socket, self._house.settings), self._wakeup)
+            for socket in self._house.settings.podman.sockets
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            for thread in threads:
+                thread.stop()
+
+    def _turn_until_hangup(self) -> None:
+        self._cycle_now()
+        self._notifier.ready(self._status())
+        due = time.monotonic() + self._house.settings.podman.resync
+        while not self._is_interrupted():
+            now = time.monotonic()
+            rings = self._wakeup.wait(max(0.0, min(PULSE, due - now, self._watchdog())))
+            if self._is_interrupted():
+                break
+            resync = time.monotonic() >= due
+            if rings or resync or self._retry_is_due() or self._another_haproxy():
+                view = self._house.reconciler.cycle(frozenset() if resync else rings)
+                self._after(view)
+            if resync:
+                due = time.monotonic() + self._house.settings.podman.resync
+            self._notifier.alive(self._status())
+        if self._hung_up:
+            self._read_settings()
+
+    def _is_interrupted(self) -> bool:
+        return self._wakeup.closed or self._hung_up
+
+    def _watchdog(self) -> float:
+        return self._notifier.patience / 3 or PULSE
+
+    def _cycle_now(self) -> None:
+        self._after(self._house.reconciler.cycle(frozenset()))
+
+    def _read_settings(self) -> None:
+        """Build the house anew; with bad settings the old one stays."""
+        self._hung_up = False
+        self._notifier.reloading()
+        try:
+            settings = self._reread()
+        except SettingsError as error:
+            log.error("the settings were not taken over: %s", error)  # noqa: TRY400
+            return
+        self._save()
+        self._house = build(settings, self._folders, read_only=False)
+        log.info("settings read again")
+
+    def _retry_is_due(self) -> bool:
+        return bool(self._retry) and time.monotonic() >= self._retry
+
+    def _another_haproxy(self) -> bool:
+        """Tell whether HAProxy is another process than the one last observed, or gone."""
+        return self._house.proxy.pulse() != self._house.reconciler.view.running.pid
+
+    def _after(self, view: View) -> None:
+        _tell(view, self._problems)
+        self._problems = frozenset(view.problems)
+        failed = view.haproxy_error or view.desired is None
+        fewest, most = RETRY
+        count = view.counters.get("failed", 0)
+        self._retry = time.monotonic() + min(most, fewest * 2 ** min(count, 5)) if failed else 0.0
+        self._save()
+
+    def _save(self) -> None:
+        remembered = self._house.reconciler.memory
+        if remembered == self._saved:
+            return
+        try:
+            memory.save(_memory_file(self._folders), remembered)
+        except OSError as error:
+            log.warning("cannot remember what is served: %s", error)
+        else:
+            self._saved = remembered
+
+    def _status(self) -> str:
+        view = self._house.reconciler.view
+        errors = sum(problem.severity is Severity.ERROR for problem in view.problems)
+        routes = sum(len(share.matches) for share in view.shares)
+        return f"{routes} routes, {errors} problems"
+
+
+def _tell(view: View, known: frozenset[object] = frozenset()) -> None:
+    """Log what a cycle changed, and the problems that are new."""
+    for problem in view.problems:
+        if problem not in known:
+            level = logging.ERROR if problem.severity is Severity.ERROR else logging.WARNING
+            log.log(level, problem.text())
+    if view.applied and view.changes:
+        change = view.changes[-1]
+        log.info(
+            "%s: %s, %d ms (%s)",
+            change.cost,
+            " | ".join(change.steps),
+            change.milliseconds,
+            ", ".join(change.causes),
+        )
+    if os.environ.get("PROXYCTL_DEBUG"):
+        log.info("counters: %s", dict(view.counters))

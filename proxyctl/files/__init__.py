@@ -1,0 +1,1 @@
+"""The disk: static routes, templates, remembered state; watched with watchdog."""

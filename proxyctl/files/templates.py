@@ -1,0 +1,33 @@
+"""The templates of haproxy.cfg: those that come with proxyctl, and an administrator's own."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import proxyctl
+from proxyctl.problems import SettingsError
+
+SUFFIX = ".j2"
+
+
+def packaged() -> dict[str, str]:
+    """Return the templates that come with proxyctl, by name."""
+    package = Path(proxyctl.__file__).parent
+    for folder in (package / "haproxy-templates", package.parent / "haproxy-templates"):
+        if folder.is_dir():
+            return _read(folder)
+    raise SettingsError("haproxy-templates is missing from this installation")
+
+
+def overrides(folder: Path) -> dict[str, str]:
+    """Return the administrator's templates; one of the same name wins over the packaged one."""
+    return _read(folder) if folder.is_dir() else {}
+
+
+def _read(folder: Path) -> dict[str, str]:
+    files = sorted(folder.glob(f"*{SUFFIX}"))
+    return {file.name: file.read_text(encoding="utf-8", errors="replace") for file in files}
+
+
+def merged(own: Mapping[str, str]) -> dict[str, str]:
+    """Return the packaged templates with *own* over them."""
+    return {**packaged(), **own}

@@ -1,0 +1,1 @@
+"""The real HAProxy: its runtime API, its files, its process. Decides nothing."""

@@ -1,0 +1,191 @@
+"""What HAProxy tells, as values. Pure; tables are read by their header, never by position.
+
+Versions add columns: `show stat` has some 100 of them in 2.6 and 190 in 3.x.
+"""
+
+import csv
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from proxyctl.state.model import RunningServer, ServerState
+
+Row = Mapping[str, str]
+Alert = tuple[int | None, str]
+
+_ADMIN_MAINT = 0x63
+"""srv_admin_state: forced, inherited, by DNS, by name (management.txt, "show servers state");
+0x04 only tells that the file says `disabled`."""
+_ADMIN_DRAIN = 0x18
+
+_MESSAGE = re.compile(r"^\[(ALERT|WARNING|NOTICE)\]\s+\(\d+\) : (?:config : )?(.*)$")
+_LOCATION = re.compile(r"(?:[Pp]arsing )?\[([^\]:]+):(\d+)\]\s*:?\s*")
+_SUMMARIES = ("Error(s) found in configuration file", "Fatal errors found in configuration")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Processes:
+    """The master and its worker, from `show proc` on the master's socket."""
+
+    master: int
+    reloads: int
+    """Attempts to reload since the master was started."""
+    failed: int
+    """Those that failed since the last one that did not."""
+    worker: int
+    """Pid of the current worker, 0 if there is none."""
+
+
+def parse_info(text: str) -> dict[str, str]:
+    """Return the lines `Name: value` of `show info`."""
+    pairs = (line.partition(":") for line in text.splitlines())
+    return {name.strip(): value.strip() for name, colon, value in pairs if colon}
+
+
+def parse_version(text: str) -> tuple[int, int, int]:
+    """Return the numbers of a version, zeros where it has none: `2.6.12-1+deb12u4`, `3.4-dev1`."""
+    found = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
+    return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else (0, 0, 0)
+
+
+def parse_servers_state(text: str) -> tuple[Row, ...]:
+    """Return the rows of `show servers state`: one per server."""
+    lines = text.splitlines()
+    header = next((line for line in lines if line.startswith("# ")), "# ")[2:].split()
+    rows = (line.split() for line in lines if line and not line.startswith("#"))
+    return tuple(dict(zip(header, row, strict=False)) for row in rows if len(row) > 1)
+
+
+def parse_stat(text: str) -> tuple[Row, ...]:
+    """Return the rows of `show stat`."""
+    lines = [line for line in text.removeprefix("# ").splitlines() if line]
+    return tuple(csv.DictReader(lines))
+
+
+def parse_map(text: str) -> tuple[tuple[str, str], ...]:
+    """Return the entries of `show map FILE`, sorted; a key may be there more than once."""
+    rows = (line.split(" ", 2) for line in text.splitlines() if line.startswith("0x"))
+    return tuple(sorted((row[1], row[2] if len(row) > 2 else "") for row in rows if len(row) > 1))
+
+
+def parse_map_file(text: str) -> dict[str, str]:
+    """Return the entries of a map's file; the first of a key wins, as in HAProxy."""
+    entries: dict[str, str] = {}
+    for line in text.splitlines():
+        key, _, value = line.strip().partition(" ")
+        if key and not key.startswith("#"):
+            entries.setdefault(key, value.strip())
+    return entries
+
+
+def parse_maps(text: str) -> tuple[str, ...]:
+    """Return the names of the maps that are loaded, from `show map`, sorted."""
+    return tuple(sorted(set(re.findall(r"^-?\d+ \(([^)]+)\)", text, re.MULTILINE))))
+
+
+def parse_map_version(text: str) -> int:
+    """Return the number that `prepare map` answers, 0 if it does not."""
+    found = re.search(r"New version created: (\d+)", text)
+    return int(found[1]) if found else 0
+
+
+def parse_proc(text: str) -> Processes:
+    """Return the processes of `show proc`; workers that only finish are not among them."""
+    master = re.search(r"^(\d+)\s+master\s+(\d+)(?:\s+\[failed:\s*(\d+)\])?", text, re.MULTILINE)
+    current = re.split(r"^# (?:old workers|programs)", text, maxsplit=1, flags=re.MULTILINE)[0]
+    workers = re.findall(r"^(\d+)\s+worker\b", current, re.MULTILINE)
+    return Processes(
+        master=int(master[1]) if master else 0,
+        reloads=int(master[2]) if master else 0,
+        failed=int(master[3] or 0) if master else 0,
+        worker=int(workers[0]) if workers else 0,
+    )
+
+
+def parse_alerts(text: str, *, file: str = "") -> tuple[Alert, ...]:
+    """Return the alerts of HAProxy's standard error, with the line where it is one of *file*.
+
+    A line of another file is told in the text: it is not ours to explain.
+    """
+    messages = (_MESSAGE.match(line) for line in text.splitlines())
+    found = [one[2] for one in messages if one and one[1] == "ALERT"]
+    telling = [one for one in found if not one.startswith(_SUMMARIES)] or found
+    return tuple(dict.fromkeys(_alert(one, file) for one in telling))
+
+
+def _alert(message: str, file: str) -> Alert:
+    where = _LOCATION.search(message)
+    if not where or where[1] != file:
+        return None, message
+    return int(where[2]), (message[: where.start()] + message[where.end() :]).strip()
+
+
+def succeeded(answer: str) -> bool:
+    """Tell whether `reload` says `Success=1` (>= 2.7)."""
+    return answer.lstrip().startswith("Success=1")
+
+
+def servers(state: Iterable[Row], stat: Iterable[Row]) -> dict[str, tuple[RunningServer, ...]]:
+    """Return the servers by backend, in the order of their names."""
+    told = {(row["pxname"], row["svname"]): row for row in stat}
+    found: dict[str, list[RunningServer]] = {}
+    for row in state:
+        backend, name = row["be_name"], row["srv_name"]
+        server = _server(row, told.get((backend, name), {}))
+        found.setdefault(backend, []).append(server)
+    return {name: tuple(sorted(some, key=lambda one: one.name)) for name, some in found.items()}
+
+
+def _server(row: Row, stat: Row) -> RunningServer:
+    return RunningServer(
+        name=row["srv_name"],
+        address=row["srv_addr"],
+        port=int(row["srv_port"]),
+        weight=int(row["srv_uweight"]),
+        backup=stat.get("bck") == "1",
+        state=_state(row),
+        up=not stat.get("status", "").startswith("DOWN"),
+        id=int(row["srv_id"]),
+    )
+
+
+def _state(row: Row) -> ServerState:
+    admin = int(row["srv_admin_state"])
+    if admin & _ADMIN_MAINT:
+        return ServerState.MAINT
+    return ServerState.DRAIN if admin & _ADMIN_DRAIN else ServerState.READY
+
+
+def in_maint(row: Row) -> bool:
+    """Tell whether a row of `show servers state` is of a server in maintenance."""
+    return _state(row) is ServerState.MAINT
+
+
+def unused_id(state: Iterable[Row]) -> int:
+    """Return the least id from 1 that no server of a backend has."""
+    used = {int(row["srv_id"]) for row in state}
+    return next(number for number in range(1, len(used) + 2) if number not in used)
+
+
+def connections(stat: Iterable[Row], name: str) -> int:
+    """Return how many sessions a server has now; 0 if it is not there."""
+    return sum(int(row.get("scur") or 0) for row in stat if row["svname"] == name)
+
+
+def state_to_keep(text: str) -> str:
+    """Return the answer of `show servers state` for the file that the next worker reads.
+
+    Without the servers in maintenance: whether one is to be there after the reload is said by
+    `disabled` in haproxy.cfg, and HAProxy would believe the old state more than the file.
+    """
+    lines = text.splitlines()
+    header = next((line for line in lines if line.startswith("# ")), "# ")[2:].split()
+    kept = [line for line in lines if line and _is_kept(header, line)]
+    return "".join(f"{line}\n" for line in kept)
+
+
+def _is_kept(header: list[str], line: str) -> bool:
+    words = line.split()
+    if line.startswith("#") or len(words) == 1:
+        return True
+    return not in_maint(dict(zip(header, words, strict=False)))

@@ -1,0 +1,156 @@
+"""HAProxy as the reconciler sees it: observe, check, apply. Decides nothing.
+
+A step that fails raises; nothing is swallowed, since the next cycle observes the world again.
+"""
+
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from proxyctl.haproxy import answers, files, observing, reloading, runtime, validate
+from proxyctl.haproxy.files import SECTIONS_MAP, Layout
+from proxyctl.haproxy.process import EmbeddedProcess
+from proxyctl.haproxy.socket import NotListening, RuntimeSocket
+from proxyctl.plan.capabilities import Capabilities, capabilities_of
+from proxyctl.plan.steps import Plan, Reload, Start, Step, WriteFiles
+from proxyctl.problems import CommandRejected, ConfigRejected, HAProxyUnavailable
+from proxyctl.state.model import Running
+
+_POLL = 0.02
+_REFUSING = 0.5
+"""Seconds that a socket may refuse before HAProxy counts as dead: 2.6 does while it reloads."""
+_REMOVAL = 0.3
+"""Seconds that all removals of a plan together may wait for connections to end."""
+
+
+class HAProxy:
+    """The HAProxy of a layout, in any of the three modes."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        *,
+        binary: str = "haproxy",
+        before: Iterable[Path | str] = (),
+        process: EmbeddedProcess | None = None,
+        patience: float = 15.0,
+    ) -> None:
+        """Use the HAProxy of *layout*.
+
+        `before`: the files that it reads before ours (mode attach). `process`: who starts it in
+        mode embedded; without one, a start is waited for. `patience`: seconds for a reload or a
+        start.
+        """
+        self.layout = layout
+        self._binary = binary
+        self._before = tuple(before)
+        self._process = process
+        self._patience = patience
+        self._socket = RuntimeSocket(layout.master_socket)
+
+    def observe(self) -> Running:
+        """Return what HAProxy is now; `alive=False` if nobody listens.
+
+        Raises HAProxyUnavailable if somebody does, and does not answer like a HAProxy.
+        """
+        begun = time.monotonic()
+        while True:
+            on_disk = files.read_digests(self.layout)
+            try:
+                with self._socket.open() as talk:
+                    running = observing.observe(talk, self.layout, on_disk)
+                if running:
+                    return running
+            except NotListening:
+                if self._is_dead() or time.monotonic() > begun + _REFUSING:
+                    return Running(alive=False, files=on_disk)
+            if time.monotonic() > begun + self._patience:
+                raise HAProxyUnavailable("HAProxy was reloaded each time that it was asked")
+            time.sleep(_POLL)
+
+    def pulse(self) -> int:
+        """Return the pid of the worker, 0 if nobody answers: cheap enough for every second."""
+        try:
+            with self._socket.open() as talk:
+                return int(answers.parse_info(talk.ask("show info")).get("Pid", 0))
+        except HAProxyUnavailable:
+            return 0
+
+    def check(self, texts: Mapping[str, str]) -> None:
+        """Let `haproxy -c` read *texts*; raises ConfigRejected."""
+        validate.check(texts, binary=self._binary, folder=self.layout.folder, before=self._before)
+
+    def apply(self, plan: Plan) -> None:
+        """Carry the steps out in their order; raises at the first that fails.
+
+        CommandRejected names the step. ConfigRejected means that a reload failed, that the old
+        worker goes on, and that the files are again those that it runs.
+        """
+        removal_until = time.monotonic() + _REMOVAL
+        for step in plan.steps:
+            try:
+                self._do(step, plan, removal_until)
+            except CommandRejected as error:
+                raise CommandRejected(f"{type(step).__name__}: {error}") from error
+
+    def _do(self, step: Step, plan: Plan, removal_until: float) -> None:
+        match step:
+            case WriteFiles(names):
+                self._write(names, plan)
+            case Reload():
+                self._reload()
+            case Start():
+                self._start()
+            case _:
+                with self._socket.open() as talk:
+                    can = capabilities_of(observing.version(talk))
+                    runtime.do(talk, step, self.layout, can, removal_until=removal_until)
+
+    def _write(self, names: Iterable[str], plan: Plan) -> None:
+        if any(isinstance(step, Reload) for step in plan.steps) and self._disk_is_loaded():
+            files.keep_good(self.layout)
+        files.write(self.layout, plan.texts, names)
+
+    def _disk_is_loaded(self) -> bool:
+        """Tell whether the files on disk are those that run, judged by their sections."""
+        with self._socket.open() as talk:
+            return observing.loaded_sections(talk, self.layout) == self._sections_on_disk()
+
+    def _sections_on_disk(self) -> dict[str, str]:
+        return answers.parse_map_file(files.read_texts(self.layout).get(SECTIONS_MAP, ""))
+
+    def _reload(self) -> None:
+        with self._socket.open() as talk:
+            can = capabilities_of(observing.version(talk))
+            state = answers.state_to_keep(talk.ask("show servers state"))
+        files.write_server_state(self.layout, state)
+        said = self._said()
+        try:
+            expected = self._sections_on_disk()
+            reloading.reload(
+                self._socket, self.layout, can, expected=expected, patience=self._patience
+            )
+        except ConfigRejected as error:
+            files.restore_good(self.layout)
+            alerts = self._alerts_since(said, can)
+            raise ConfigRejected(alerts or error.alerts) from error
+
+    def _said(self) -> int:
+        return len(self._process.said()) if self._process else 0
+
+    def _alerts_since(self, said: int, can: Capabilities) -> tuple[answers.Alert, ...]:
+        """Return what an embedded HAProxy wrote of a reload that it does not report itself."""
+        if can.reload_reports or not self._process:
+            return ()
+        return answers.parse_alerts(self._process.said()[said:], file=str(self.layout.config))
+
+    def _start(self) -> None:
+        if self._process:
+            self._process.start()
+        else:
+            reloading.wait_until_alive(self._socket, self._patience)
+
+    def _is_dead(self) -> bool:
+        if not self.layout.master_socket.exists():
+            return True
+        return self._process is not None and not self._process.alive()

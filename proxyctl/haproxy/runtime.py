@@ -1,0 +1,144 @@
+"""The steps that need no reload, done in a conversation with the worker."""
+
+import time
+from dataclasses import replace
+from typing import assert_never
+
+from proxyctl.haproxy import answers, protocol
+from proxyctl.haproxy.files import Layout
+from proxyctl.haproxy.observing import names_of_maps
+from proxyctl.haproxy.protocol import RuntimeStep
+from proxyctl.haproxy.socket import Conversation
+from proxyctl.plan.capabilities import Capabilities
+from proxyctl.plan.steps import (
+    AddServer,
+    PutMapEntry,
+    RemoveMapEntry,
+    RemoveServer,
+    ReplaceMap,
+    SetServerAddress,
+    SetServerState,
+    SetServerWeight,
+)
+from proxyctl.problems import CommandRejected
+
+_POLL = 0.02
+
+
+def do(
+    talk: Conversation,
+    step: RuntimeStep,
+    layout: Layout,
+    capabilities: Capabilities,
+    *,
+    removal_until: float,
+) -> None:
+    """Make HAProxy do *step*; raises CommandRejected.
+
+    `removal_until`: when, by the monotonic clock, a removal stops waiting for connections.
+    """
+    match step:
+        case AddServer():
+            _add_server(talk, step, capabilities)
+        case RemoveServer():
+            _remove_server(talk, step, capabilities, removal_until)
+        case PutMapEntry():
+            _put(talk, replace(step, map=_loaded(talk, step.map, layout)), capabilities)
+        case RemoveMapEntry():
+            _remove_entry(talk, replace(step, map=_loaded(talk, step.map, layout)), capabilities)
+        case ReplaceMap():
+            _replace_map(talk, replace(step, map=_loaded(talk, step.map, layout)), capabilities)
+        case SetServerAddress() | SetServerWeight() | SetServerState():
+            for command in protocol.commands(step, capabilities):
+                talk.ask(command)
+        case _:
+            assert_never(step)
+
+
+def _loaded(talk: Conversation, file: str, layout: Layout) -> str:
+    """Return HAProxy's name of a map."""
+    name = names_of_maps(talk, layout).get(file)
+    if name is None:
+        raise CommandRejected(f"map {file} is not loaded")
+    return name
+
+
+def _add_server(talk: Conversation, step: AddServer, capabilities: Capabilities) -> None:
+    number = 0
+    if capabilities.needs_server_id:
+        state = answers.parse_servers_state(talk.ask(protocol.servers_of(step.backend)))
+        number = answers.unused_id(state)
+    for command in protocol.commands(step, capabilities, server_id=number):
+        talk.ask(command)
+
+
+def _remove_server(
+    talk: Conversation, step: RemoveServer, capabilities: Capabilities, until: float
+) -> None:
+    """Drain, put into maintenance, delete; what has connections then is deleted another time."""
+    if _is_deleted(talk, step):  # it was left in maintenance
+        return
+    drain, maint, _ = protocol.commands(step, capabilities)
+    if not _is_in_maint(talk, step):
+        talk.ask(drain)
+        while _connections(talk, step) and time.monotonic() < until:
+            time.sleep(_POLL)
+        talk.ask(maint)
+    while not _is_deleted(talk, step) and time.monotonic() < until:
+        time.sleep(_POLL)
+
+
+def _is_deleted(talk: Conversation, step: RemoveServer) -> bool:
+    command = protocol.delete(step)
+    reason = protocol.refusal(command, talk.tell(command))
+    if reason is None or reason == protocol.NO_SUCH_SERVER:
+        return True
+    if reason == protocol.NOT_IN_MAINT or protocol.STILL_CONNECTED in reason:
+        return False
+    raise CommandRejected(f"{command}: {reason}")
+
+
+def _is_in_maint(talk: Conversation, step: RemoveServer) -> bool:
+    rows = answers.parse_servers_state(talk.ask(protocol.servers_of(step.backend)))
+    return any(row["srv_name"] == step.name and answers.in_maint(row) for row in rows)
+
+
+def _connections(talk: Conversation, step: RemoveServer) -> int:
+    stat = answers.parse_stat(talk.ask(protocol.connections_of(step)))
+    return answers.connections(stat, step.name)
+
+
+def _put(talk: Conversation, step: PutMapEntry, capabilities: Capabilities) -> None:
+    """Set the value, or add the key: at no time is it missing, or there twice."""
+    (command,) = protocol.commands(step, capabilities)
+    reason = protocol.refusal(command, talk.tell(command))
+    if reason in protocol.NOT_IN_MAP:
+        talk.ask(protocol.add_entry(step))
+    elif reason:
+        raise CommandRejected(f"{protocol.shortened(command)}: {reason}")
+
+
+def _remove_entry(talk: Conversation, step: RemoveMapEntry, capabilities: Capabilities) -> None:
+    (command,) = protocol.commands(step, capabilities)
+    reason = protocol.refusal(command, talk.tell(command))
+    if reason and reason not in protocol.NOT_IN_MAP:
+        raise CommandRejected(f"{protocol.shortened(command)}: {reason}")
+
+
+def _replace_map(talk: Conversation, step: ReplaceMap, capabilities: Capabilities) -> None:
+    """Fill a new version, count it, commit it; the old one answers until then.
+
+    Counted, because 2.6 answers nothing when it loses a payload that is too big for its buffer.
+    """
+    version = answers.parse_map_version(talk.ask(protocol.prepare_map(step.map)))
+    try:
+        *batches, commit = protocol.commands(step, capabilities, version=version)
+        for batch in batches:
+            talk.ask(batch)
+        arrived = len(answers.parse_map(talk.ask(protocol.show_map(step.map, version))))
+        if arrived != len(step.entries):
+            raise CommandRejected(f"map {step.map}: {arrived} of {len(step.entries)} entries")
+        talk.ask(commit)
+    except CommandRejected:
+        talk.tell(protocol.abort_map(step.map, version))
+        raise

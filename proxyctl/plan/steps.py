@@ -1,0 +1,149 @@
+"""Every effect that we can have on HAProxy, as values.
+
+`proxyctl diff` prints them, tests compare them, `proxyctl.haproxy` executes them. A new step is a
+class here, a line in `Step`, and whatever mypy then complains about.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from proxyctl.state.model import Server, ServerState
+
+
+@dataclass(frozen=True, slots=True)
+class WriteFiles:
+    """Replace files by the texts of the plan, all validated together beforehand."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AddServer:
+    """Add a server to a backend that is loaded, and let it take traffic."""
+
+    backend: str
+    server: Server
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveServer:
+    """Take a server out of a backend: no new connection from now on, then delete it."""
+
+    backend: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetServerAddress:
+    """Point a server at another address; the next request goes there."""
+
+    backend: str
+    name: str
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetServerWeight:
+    """Change a server's share of the traffic, 0 to 256."""
+
+    backend: str
+    name: str
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetServerState:
+    """Make a server ready, drain it, or put it into maintenance."""
+
+    backend: str
+    name: str
+    state: ServerState
+
+
+@dataclass(frozen=True, slots=True)
+class PutMapEntry:
+    """Add an entry to a loaded map, or change its value."""
+
+    map: str
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveMapEntry:
+    """Remove an entry from a loaded map."""
+
+    map: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceMap:
+    """Replace all entries of a loaded map as one transaction: no request sees half of it."""
+
+    map: str
+    entries: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """Start a new worker with the files and let the old one finish: needs at least one reason."""
+
+    reasons: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.reasons:
+            raise ValueError("a reload needs a reason")
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """HAProxy does not run: start it (mode embedded), or wait for its own unit (own, attach)."""
+
+
+Step = (
+    WriteFiles
+    | AddServer
+    | RemoveServer
+    | SetServerAddress
+    | SetServerWeight
+    | SetServerState
+    | PutMapEntry
+    | RemoveMapEntry
+    | ReplaceMap
+    | Reload
+    | Start
+)
+Cost = Literal["noop", "file", "runtime", "reload", "start"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do, in order. An empty plan means that HAProxy is what it should be."""
+
+    steps: tuple[Step, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Name -> contents of every file of the configuration, changed or not."""
+
+    @property
+    def cost(self) -> Cost:
+        """Return the dearest kind of step: what the counters count."""
+        kinds = {cost_of(step) for step in self.steps}
+        order: tuple[Cost, ...] = ("start", "reload", "runtime", "file")
+        return next((cost for cost in order if cost in kinds), "noop")
+
+
+def cost_of(step: Step) -> Cost:
+    """Return what a step costs HAProxy."""
+    match step:
+        case WriteFiles():
+            return "file"
+        case Reload():
+            return "reload"
+        case Start():
+            return "start"
+        case _:
+            return "runtime"

@@ -1,0 +1,346 @@
+"""Podman's JSON as values: what one container, pod or image is. Pure: asks nobody.
+
+Three shapes tell of a container: an entry of the libpod list with its twin in the compat list, and
+an inspect. Versions differ in them (4.3.1 to 5.8 are read); the differences end here. JSON that
+says something impossible raises `OddAnswer`, which costs the one object that it is about.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from proxyctl.routes.workload import Health, Labels, Network, NetworkMode, PublishedPort
+
+Json = Mapping[str, Any]
+"""An object as Podman sent it: nothing in it can be relied on."""
+
+_NO_NETWORK = {
+    "host": NetworkMode.HOST,
+    "none": NetworkMode.NONE,
+    "pasta": NetworkMode.PRIVATE,
+    "slirp4netns": NetworkMode.PRIVATE,
+}
+"""Podman 5 lists these as if they were networks, 4.3 says null. No network can be so called."""
+
+ATTACHED = ("running", "stopping")
+"""States in which a container holds its addresses (4.3.1 keeps telling networks in others)."""
+
+_TIME = re.compile(
+    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?\s*(Z|[+-]\d\d:?\d\d)", re.ASCII
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class OddAnswer(ValueError):  # noqa: N818 - named after what happened, like its neighbours
+    """Podman described an object in a way that cannot be understood; the message says where."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerFacts:
+    """One container, infra containers included."""
+
+    id: str
+    name: str
+    pod: str = ""
+    """The id of its pod; "" for a lone container."""
+    pod_name: str = ""
+    """Only lists tell it."""
+    infra: bool = False
+    service: bool = False
+    """Made by `kube play` or Quadlet to stand for a whole file; serves nothing."""
+    state: str = ""
+    """Podman's word: created, running, stopping, paused, exited, …"""
+    started: int = 0
+    """Seconds since the epoch of the last start: another one may have brought another address."""
+    health: Health = Health.NONE
+    labels: Labels = ()
+    """Including those of its image: Podman does not tell them apart."""
+    image: str = ""
+    image_id: str = ""
+    networks: tuple[Network, ...] | None = None
+    """None: not told (the libpod list alone does not know addresses)."""
+    mode: NetworkMode | None = None
+    """None: not told (lists know it only for bridge networks)."""
+    published: tuple[PublishedPort, ...] = ()
+    exposed: tuple[int, ...] = ()
+    created: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodFacts:
+    """What never changes about a pod."""
+
+    id: str
+    name: str
+    labels: Labels = ()
+    created: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFacts:
+    """What an image brings into its containers."""
+
+    id: str
+    labels: Labels = ()
+    exposed: tuple[int, ...] = ()
+
+
+def container_from_lists(libpod: Json, compat: Json | None = None) -> ContainerFacts:
+    """Return a container from its entry in libpod's list and, for the addresses, the compat one.
+
+    Raises OddAnswer.
+    """
+    names = [name for name in _list(libpod, "Names") if isinstance(name, str)]
+    pod = _text(libpod, "Pod")
+    listed = [name for name in _list(libpod, "Networks") if isinstance(name, str)]
+    return ContainerFacts(
+        id=_id(libpod),
+        name=names[0] if names else _id(libpod)[:12],
+        pod=pod,
+        pod_name=_text(libpod, "PodName"),
+        infra=libpod.get("IsInfra") is True,
+        service=not pod and any(re.fullmatch(r"[0-9a-f]{12}-service", n) for n in names),
+        state=_text(libpod, "State").lower(),
+        started=_seconds(libpod.get("StartedAt")),
+        health=_health(_text(libpod, "Status")),
+        labels=_labels(libpod.get("Labels")),
+        image=_text(libpod, "Image"),
+        image_id=_text(libpod, "ImageID").removeprefix("sha256:"),
+        networks=None if compat is None else _networks(_object(compat, "NetworkSettings")),
+        mode=_listed_mode(listed),
+        published=_listed_ports(libpod),
+        exposed=_listed_exposed(_object(libpod, "ExposedPorts")),
+        created=_nanoseconds(libpod.get("Created")),
+    )
+
+
+def container_from_inspect(raw: Json) -> ContainerFacts:
+    """Return a container from libpod's `containers/ID/json`. Raises OddAnswer."""
+    state, config = _object(raw, "State"), _object(raw, "Config")
+    settings, host = _object(raw, "NetworkSettings"), _object(raw, "HostConfig")
+    networks = _networks(settings)
+    # 4.3 forgets the ports of a stopped container, but not what it was created with.
+    ports = _bindings(_object(settings, "Ports")) | _bindings(_object(host, "PortBindings"))
+    return ContainerFacts(
+        id=_id(raw),
+        name=_text(raw, "Name").lstrip("/"),
+        pod=_text(raw, "Pod"),
+        infra=raw.get("IsInfra") is True,
+        service=raw.get("IsService") is True,
+        state=_text(state, "Status").lower(),
+        started=_seconds(state.get("StartedAt")),
+        health=_health(_text(_object(state, "Health", "Healthcheck"), "Status")),
+        labels=_labels(config.get("Labels")),
+        image=_text(raw, "ImageName"),
+        image_id=_text(raw, "Image").removeprefix("sha256:"),
+        networks=networks,
+        mode=_mode(_text(host, "NetworkMode"), networks),
+        published=tuple(sorted(ports)),
+        exposed=_exposed(config),
+        created=_nanoseconds(raw.get("Created")),
+    )
+
+
+def pod_from_inspect(raw: Json) -> PodFacts:
+    """Return a pod from libpod's `pods/ID/json`. Raises OddAnswer."""
+    return PodFacts(
+        id=_id(raw),
+        name=_text(raw, "Name"),
+        labels=_labels(raw.get("Labels")),
+        created=_nanoseconds(raw.get("Created")),
+    )
+
+
+def image_from_inspect(raw: Json) -> ImageFacts:
+    """Return an image from libpod's `images/ID/json`. Raises OddAnswer."""
+    config = _object(raw, "Config")
+    labels = dict(_labels(config.get("Labels"))) | dict(_labels(raw.get("Labels")))
+    return ImageFacts(
+        id=_id(raw).removeprefix("sha256:"),
+        labels=tuple(sorted(labels.items())),
+        exposed=_exposed(config),
+    )
+
+
+def updated(old: ContainerFacts | None, new: ContainerFacts) -> ContainerFacts:
+    """Return `new`, with what its source did not tell and what cannot have changed from `old`.
+
+    --expose is in lists since 5.1 but in inspects since 5.3, so both are added up.
+    """
+    if old is None or old.id != new.id:
+        return new
+    same_run = old.started == new.started and new.state in ATTACHED
+    return replace(
+        new,
+        pod_name=new.pod_name or old.pod_name,
+        service=new.service or old.service,
+        mode=new.mode or old.mode,
+        networks=old.networks if new.networks is None and same_run else new.networks,
+        exposed=tuple(sorted({*old.exposed, *new.exposed})),
+    )
+
+
+def _id(raw: Json) -> str:
+    identity = raw.get("Id")
+    if not isinstance(identity, str) or not identity:
+        raise OddAnswer(f"Id is {identity!r:.60}, not a text")
+    return identity
+
+
+def _text(raw: Json, key: str) -> str:
+    value = raw.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise OddAnswer(f"{key} is {value!r:.60}, not a text")
+    return value
+
+
+def _object(raw: Json, *keys: str) -> Json:
+    """Return the first of the objects that is there; an empty one for null and missing."""
+    value: object = next((raw[key] for key in keys if raw.get(key) is not None), {})
+    if not isinstance(value, Mapping):
+        raise OddAnswer(f"{keys[0]} is {value!r:.60}, not an object")
+    return value
+
+
+def _list(raw: Json, key: str) -> list[Any]:
+    value = raw.get(key)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise OddAnswer(f"{key} is {value!r:.60}, not a list")
+    return value
+
+
+def _labels(value: object) -> Labels:
+    if value is None:
+        return ()
+    if not isinstance(value, Mapping):
+        raise OddAnswer(f"Labels is {value!r:.60}, not an object")
+    if not all(isinstance(text, str) for pair in value.items() for text in pair):
+        raise OddAnswer("Labels holds something that is not a text")
+    return tuple(sorted(value.items()))
+
+
+def _health(word: str) -> Health:
+    return next((health for health in Health if health == word), Health.NONE)
+
+
+def _port(value: object) -> int:
+    if isinstance(value, str) and value.isascii() and value.isdecimal():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 65536:
+        raise OddAnswer(f"{value!r:.60} is not a port")
+    return value
+
+
+def _address(value: object) -> str:
+    """Return the host's address of a published port; 4.3 says "" where 5.x says 0.0.0.0."""
+    if value in (None, "", "0.0.0.0"):  # noqa: S104 - read, not bound
+        return ""
+    if not isinstance(value, str):
+        raise OddAnswer(f"{value!r:.60} is not an address")
+    return value
+
+
+def _networks(settings: Json) -> tuple[Network, ...]:
+    found = []
+    for name, entry in _object(settings, "Networks").items():
+        if name in _NO_NETWORK or entry is None:
+            continue
+        if not isinstance(entry, Mapping):
+            raise OddAnswer(f"network {name!r:.60} is not an object")
+        ipv6 = _text(entry, "GlobalIPv6Address")
+        found.append(Network(name=name, ipv4=_text(entry, "IPAddress"), ipv6=ipv6))
+    return tuple(sorted(found))
+
+
+def _listed_mode(networks: list[str]) -> NetworkMode | None:
+    if not networks:
+        return None
+    return _NO_NETWORK.get(networks[0], NetworkMode.BRIDGE)
+
+
+def _mode(word: str, networks: tuple[Network, ...]) -> NetworkMode:
+    """Return the mode from HostConfig.NetworkMode: `ns:` and `container:` are known by effect."""
+    if word.split(":", 1)[0] in _NO_NETWORK:
+        return _NO_NETWORK[word.split(":", 1)[0]]
+    return NetworkMode.BRIDGE if word == "bridge" or networks else NetworkMode.PRIVATE
+
+
+def _listed_ports(libpod: Json) -> tuple[PublishedPort, ...]:
+    return tuple(sorted({port for entry in _list(libpod, "Ports") for port in _span(entry)}))
+
+
+def _span(entry: object) -> Iterator[PublishedPort]:
+    """Yield the ports of one entry: libpod's list keeps `-p 9000-9002:80-82` as a range of 3."""
+    if not isinstance(entry, Mapping):
+        raise OddAnswer(f"a published port is {entry!r:.60}, not an object")
+    if "tcp" not in (_text(entry, "protocol") or "tcp").split(","):
+        return
+    host_ip = _address(entry.get("host_ip"))
+    inside, outside = _port(entry.get("container_port")), _port(entry.get("host_port"))
+    count = entry.get("range") or 1
+    for step in range(_port(count)):
+        yield PublishedPort(
+            container_port=_port(inside + step), host_ip=host_ip, host_port=_port(outside + step)
+        )
+
+
+def _bindings(ports: Json) -> set[PublishedPort]:
+    """Return the TCP ports of `{"80/tcp": [{"HostIp": "", "HostPort": "8080"}]}`.
+
+    Podman 5 also lists ports there that are only exposed, with null or without HostPort.
+    """
+    found = set()
+    for name, bindings in ports.items():
+        inside, _, protocol = name.partition("/")
+        for binding in bindings or () if protocol in ("tcp", "") else ():
+            if not isinstance(binding, Mapping):
+                raise OddAnswer(f"the binding of port {name!r:.60} is not an object")
+            if binding.get("HostPort") in (None, "", "0"):
+                continue
+            found.add(
+                PublishedPort(
+                    container_port=_port(inside),
+                    host_ip=_address(binding.get("HostIp")),
+                    host_port=_port(binding["HostPort"]),
+                )
+            )
+    return found
+
+
+def _exposed(config: Json) -> tuple[int, ...]:
+    """Return the TCP ports of `{"3000/tcp": {}}`, and of the range `{"3000-3002/tcp": {}}`."""
+    found: set[int] = set()
+    for name in _object(config, "ExposedPorts"):
+        ports, _, protocol = name.partition("/")
+        if protocol in ("tcp", ""):
+            first, _, last = ports.partition("-")
+            found.update(range(_port(first), _port(last or first) + 1))
+    return tuple(sorted(found))
+
+
+def _listed_exposed(exposed: Json) -> tuple[int, ...]:
+    """Return the TCP ports of libpod's list, `{"3000": ["tcp"]}` (Podman >= 5.1)."""
+    return tuple(sorted(_port(port) for port, kinds in exposed.items() if "tcp" in (kinds or ())))
+
+
+def _nanoseconds(value: object) -> int:
+    """Return a time as nanoseconds since the epoch; 0 if there is none that we understand."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return max(value, 0) * 1_000_000_000
+    match = _TIME.match(value) if isinstance(value, str) else None
+    if match is None:
+        return 0
+    day, clock, fraction, zone = match.groups()
+    moment = datetime.fromisoformat(f"{day}T{clock}{zone.replace('Z', '+00:00')}")
+    whole = round((moment - _EPOCH).total_seconds())
+    return max(whole * 1_000_000_000 + int((fraction or "").ljust(9, "0")), 0)
+
+
+def _seconds(value: object) -> int:
+    return _nanoseconds(value) // 1_000_000_000

@@ -1,0 +1,251 @@
+"""config.toml and its drop-ins, as values. Every key has a default: an empty file is a good file.
+
+A wrong key or value is a `SettingsError` that lists all mistakes; nothing is guessed.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import field, fields, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic import Field as Limits
+from pydantic.dataclasses import dataclass
+
+from proxyctl.problems import SettingsError
+
+_STRICT = ConfigDict(extra="forbid", alias_generator=lambda name: name.replace("_", "-"))
+_NAME = r"[a-z0-9][a-z0-9._-]{0,62}"
+Seconds = Annotated[float, Limits(gt=0, le=86_400)]
+Name = Annotated[str, Limits(pattern=rf"^{_NAME}$")]
+
+
+def _plain(text: str) -> str:
+    """Refuse what could end a word of haproxy.cfg: these are written by root, but typed badly."""
+    if not text or any(ch.isspace() or ch in "\"'#\\$%{}" or not ch.isprintable() for ch in text):
+        raise ValueError("expected one word without quotes, spaces or control characters")
+    return text
+
+
+Word = Annotated[str, AfterValidator(_plain)]
+
+
+def _bind(text: str) -> str:
+    host, colon, port = _plain(text).rpartition(":")
+    if not colon or not port.isdigit() or not 1 <= int(port) <= 65535:
+        raise ValueError("expected an address and a port, such as :80 or 127.0.0.1:8080")
+    if ":" in host and not host.startswith("["):
+        raise ValueError("expected brackets around an IPv6 address, such as [::1]:80")
+    return text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Entrypoint:
+    """Where HAProxy listens: ports are opened here and nowhere else."""
+
+    bind: tuple[Annotated[str, AfterValidator(_bind)], ...]
+    mode: Literal["http", "tcp"] = "http"
+    default: bool = True
+    """Whether routes of mode http that name no entrypoint are published here."""
+    proxy_protocol: bool = False
+    """Whether clients come through another proxy that speaks the PROXY protocol."""
+    trusted_proxies: tuple[Word, ...] = ()
+    """Networks whose X-Forwarded-* headers are believed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Socket:
+    """A Podman socket whose pods are published."""
+
+    path: Annotated[str, Limits(min_length=1)]
+    name: Annotated[str, Limits(pattern=rf"^({_NAME})?$")] = ""
+    """Prefix of its backends' names; only one socket can do without."""
+    hosts: tuple[Word, ...] = ()
+    """Host names that its workloads may claim, `*.example.com` included; empty is any."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Podman:
+    """How Podman is followed."""
+
+    sockets: tuple[Socket, ...] = ()
+    resync: Seconds = 30.0
+    """Seconds between full listings, whatever the events say."""
+    timeout: Seconds = 10.0
+    """Seconds that one request may take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class HAProxy:
+    """Whose HAProxy it is, and how it is reached."""
+
+    mode: Literal["embedded", "own", "attach"] = "own"
+    binary: Annotated[str, Limits(min_length=1)] = "haproxy"
+    folder: str = ""
+    """Where haproxy.cfg and its maps are written; default: below the folder for run-time data."""
+    master_socket: str = ""
+    """HAProxy's `-S`; default: by mode."""
+    frontends: bool = True
+    """False in mode attach: only backends and maps, for somebody else's `use_backend`."""
+    check_files: tuple[str, ...] = ("/etc/haproxy/haproxy.cfg",)
+    """Mode attach: the files that HAProxy reads before ours, for `haproxy -c`."""
+    maxconn: Annotated[int, Limits(ge=0, le=10_000_000)] = 0
+    hard_stop_after: Annotated[str, Limits(pattern=r"^[1-9][0-9]{0,6}(s|m|h)$")] = "15m"
+    log: Annotated[str, Limits(pattern=r"^([A-Za-z0-9/_.:\[\]@-]+( [a-z0-9]+)*)?$")] = ""
+    """Arguments of HAProxy's `log`, such as `/dev/log local0`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folders:
+    """Where things are; not a setting of the file, but of who runs us and how."""
+
+    config: Path
+    run: Path
+    state: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Settings:
+    """All settings. `Settings()` is what an empty config.toml means, without entrypoints."""
+
+    haproxy: HAProxy = HAProxy()
+    podman: Podman = Podman()
+    entrypoints: dict[Name, Entrypoint] = field(default_factory=dict)
+    lists: dict[Name, tuple[Word, ...]] = field(default_factory=dict)
+    """`@name` in allow and deny."""
+    preset: dict[Name, dict[str, Any]] = field(default_factory=dict)
+    """`use=name`: labels by the bundle."""
+
+
+_ADAPTER = TypeAdapter(Settings)
+
+
+def parse(texts: Mapping[str, str]) -> Settings:
+    """Return the settings of several TOML texts by file name; a later one's tables win."""
+    merged: dict[str, Any] = {}
+    for name, text in texts.items():
+        try:
+            _merge(merged, tomllib.loads(text))
+        except tomllib.TOMLDecodeError as error:
+            raise SettingsError(f"{name}: {error}") from None
+    try:
+        settings = _ADAPTER.validate_python(_lists_to_tuples(merged))
+    except ValidationError as error:
+        lines = [_explain(item) for item in error.errors()]
+        raise SettingsError(f"{', '.join(texts)}:\n  " + "\n  ".join(lines)) from None
+    _check_sockets(settings.podman.sockets)
+    return settings
+
+
+def _merge(into: dict[str, Any], table: Mapping[str, Any]) -> None:
+    for key, value in table.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def _lists_to_tuples(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _lists_to_tuples(item) for key, item in value.items()}
+    return tuple(map(_lists_to_tuples, value)) if isinstance(value, list) else value
+
+
+def _explain(item: Any) -> str:
+    path = [str(part) for part in item["loc"]]
+    where = ".".join(path)
+    if item["type"] == "unexpected_keyword_argument":
+        close = get_close_matches(path[-1], _keys_at(path[:-1]), n=1)
+        return f"{where}: no such key" + (f", did you mean {close[0]!r}?" if close else "")
+    message = item["msg"].removeprefix("Value error, ")
+    return f"{where}: {message}, got {item['input']!r}"
+
+
+def _keys_at(path: list[str]) -> list[str]:
+    classes = {
+        "haproxy": HAProxy, "podman": Podman, "entrypoints": Entrypoint, "sockets": Socket,
+    }  # fmt: skip
+    owner = next((classes[part] for part in reversed(path) if part in classes), Settings)
+    return [field.name.replace("_", "-") for field in fields(owner)]
+
+
+def _check_sockets(sockets: tuple[Socket, ...]) -> None:
+    names = [socket.name for socket in sockets]
+    if len(set(names)) != len(names):
+        raise SettingsError("podman.sockets: each socket but one needs a name of its own")
+
+
+def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read config.toml and conf.d; without a file, what suits trying out (mode embedded)."""
+    chosen = path or config_folder(environment) / "config.toml"
+    if not chosen.exists():
+        if path:
+            raise SettingsError(f"{path}: no such file")
+        return complete(Settings(haproxy=HAProxy(mode="embedded")), environment)
+    files = [chosen, *sorted((chosen.parent / "conf.d").glob("*.toml"))]
+    try:
+        texts = {str(file): file.read_text(encoding="utf-8") for file in files}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"cannot read the settings: {error}") from None
+    return complete(parse(texts), environment)
+
+
+def complete(settings: Settings, environment: Mapping[str, str]) -> Settings:
+    """Fill in what depends on this host: the default entrypoint and Podman's socket."""
+    if not settings.entrypoints:
+        port = 8080 if settings.haproxy.mode == "embedded" else 80
+        ipv6 = (f"[::]:{port}",) if Path("/proc/net/if_inet6").exists() else ()
+        settings = replace(settings, entrypoints={"web": Entrypoint(bind=(f":{port}", *ipv6))})
+    if not settings.podman.sockets:
+        socket = Socket(path=default_podman_socket(environment))
+        settings = replace(settings, podman=replace(settings.podman, sockets=(socket,)))
+    return settings
+
+
+def default_podman_socket(environment: Mapping[str, str]) -> str:
+    """Return the path of this user's Podman socket: CONTAINER_HOST, else systemd's."""
+    host = environment.get("CONTAINER_HOST", "")
+    if host.startswith("unix:"):
+        return host.removeprefix("unix:").replace("//", "", 1)
+    if host:
+        raise SettingsError(f"CONTAINER_HOST: only unix:// sockets are followed, got {host!r}")
+    if os.geteuid() == 0:
+        return "/run/podman/podman.sock"
+    run = environment.get("XDG_RUNTIME_DIR", f"/run/user/{os.geteuid()}")
+    return f"{run}/podman/podman.sock"
+
+
+def folders(
+    mode: str, config: Path | None = None, environment: Mapping[str, str] = os.environ
+) -> Folders:
+    """Return the folders of a service: the system's for root, but XDG's for a try-out.
+
+    Root's login shell has XDG_RUNTIME_DIR too, so that the gateway (modes own and attach) must not
+    look at it: the command line and the unit would miss each other.
+    """
+    root = os.geteuid() == 0
+    home = Path(environment.get("HOME", "/"))
+
+    def folder(variable: str, for_root: str, for_user: Path) -> Path:
+        value = environment.get(variable)
+        if value and (mode == "embedded" or not root):
+            return Path(value) / "proxyctl"
+        return Path(for_root) if root else for_user / "proxyctl"
+
+    runtime = Path(f"/run/user/{os.geteuid()}")
+    return Folders(
+        config=config.parent if config else config_folder(environment),
+        run=folder("XDG_RUNTIME_DIR", "/run/proxyctl", runtime),
+        state=folder("XDG_STATE_HOME", "/var/lib/proxyctl", home / ".local/state"),
+    )
+
+
+def config_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder of config.toml: /etc/proxyctl for root, else below ~/.config."""
+    if os.geteuid() == 0:
+        return Path("/etc/proxyctl")
+    home = Path(environment.get("HOME", "/"))
+    return Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "proxyctl"

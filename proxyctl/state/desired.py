@@ -1,0 +1,250 @@
+"""From winners to what HAProxy should be: routes become backends, servers and map entries."""
+
+import ipaddress
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from proxyctl.routes.claims import Claim
+from proxyctl.routes.conflicts import Share
+from proxyctl.routes.endpoints import Endpoint
+from proxyctl.routes.route import Route
+from proxyctl.routes.values import Sticky, milliseconds
+from proxyctl.routes.workload import Kind, Phase
+from proxyctl.settings import Settings
+from proxyctl.state.model import (
+    Backend,
+    Cookie,
+    Desired,
+    Frontend,
+    Global,
+    Header,
+    HttpCheck,
+    Map,
+    RateLimit,
+    Server,
+    ServerState,
+)
+
+TCP_MAP = "maps/tcp.map"
+PRIVATE = (
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "::1/128",
+    "fc00::/7",
+    "fe80::/10",
+)
+"""What `allow=private` means: RFC 1918, 4193, 6598, loopback and link-local."""
+
+NOWHERE = ("127.0.0.1", 1)
+"""Address of a server whose workload does not run: it is in maintenance, and nobody listens."""
+
+_CONNECT_LOCAL = "250ms"
+_CONNECT_STATIC = "2s"
+
+
+def desired(shares: Iterable[Share], settings: Settings, identity: Global) -> Desired:
+    """Return what HAProxy should be for *shares*, sorted: equal input, equal bytes."""
+    shares = tuple(shares)
+    backends = sorted((_backend(share, settings) for share in shares), key=lambda b: b.name)
+    frontends = _frontends(settings) if settings.haproxy.frontends else ()
+    return Desired(
+        settings=identity,
+        frontends=frontends,
+        backends=tuple(backends),
+        maps=_maps(shares, settings),
+    )
+
+
+def _frontends(settings: Settings) -> tuple[Frontend, ...]:
+    found = []
+    for name, entrypoint in sorted(settings.entrypoints.items()):
+        options = " accept-proxy" if entrypoint.proxy_protocol else ""
+        frontend = Frontend(
+            name=name,
+            mode=entrypoint.mode,
+            binds=tuple(_bind(address) + options for address in entrypoint.bind),
+            map=map_of(name) if entrypoint.mode == "http" else TCP_MAP,
+            trusted=entrypoint.trusted_proxies,
+        )
+        found.append(frontend)
+    return tuple(found)
+
+
+def _bind(address: str) -> str:
+    return f"{address} v6only" if address.startswith("[::]:") else address
+
+
+def map_of(entrypoint: str) -> str:
+    """Return the file of the map of an http entrypoint."""
+    return f"maps/{entrypoint}.http.map"
+
+
+def _maps(shares: Iterable[Share], settings: Settings) -> tuple[Map, ...]:
+    entries: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    modes = {name: entrypoint.mode for name, entrypoint in settings.entrypoints.items()}
+    for share in shares:
+        for match in share.matches:
+            if modes[match.entrypoint] == "tcp":
+                entries[TCP_MAP].append((match.entrypoint, share.name))
+            else:
+                key = f"{_host_key(match.host)}{match.path}/"
+                entries[map_of(match.entrypoint)].append((key, share.name))
+    files = {map_of(name) for name, mode in modes.items() if mode == "http"} | {TCP_MAP}
+    return tuple(Map(file=file, entries=tuple(sorted(entries[file]))) for file in sorted(files))
+
+
+def _host_key(host: str) -> str:
+    """Return the key of a host in a map: `*.example.com` is `.example.com`."""
+    return host.removeprefix("*") if host.startswith("*.") else host
+
+
+def _backend(share: Share, settings: Settings) -> Backend:
+    leader = share.claims[0]
+    route = leader.route
+    http = route.mode == "http"
+    return Backend(
+        name=share.name,
+        mode=route.mode,
+        title=", ".join(_title(claim) for claim in share.claims),
+        owners=tuple(claim.workload.uid for claim in share.claims),
+        servers=tuple(sorted(server for claim in share.claims for server in servers(claim))),
+        server_options=_server_options(route),
+        balance="source" if route.sticky is Sticky.SOURCE else str(route.balance),
+        cookie=_cookie(route),
+        check=_check(route, leader),
+        retries=_retries(leader),
+        hold=milliseconds(route.hold) > 0,
+        allow=_networks(route.allow, settings.lists),
+        deny=_networks(route.deny, settings.lists),
+        rate_limit=_rate_limit(route) if http else None,
+        strip_segments=route.path.count("/") if route.strip_prefix else 0,
+        stripped_prefix=route.path if route.strip_prefix else "",
+        add_prefix=route.add_prefix,
+        host_header=_host_header(leader),
+        request_headers=_headers(route.request_headers),
+        response_headers=_headers(route.response_headers),
+        compress=route.compress,
+        timeouts=tuple(sorted(_timeouts(leader).items())),
+    )
+
+
+def _title(claim: Claim) -> str:
+    route = f" route {claim.name}" if claim.name else ""
+    return f"{claim.workload.subject}{route}"
+
+
+def servers(claim: Claim) -> Iterable[Server]:
+    """Return the servers of a claim: one in maintenance, leading nowhere, if it does not run."""
+    route = claim.route
+    address, port = NOWHERE
+    for endpoint in claim.endpoints or (Endpoint(address=address, port=port),):
+        name = f"{claim.backend}.{endpoint.name}" if endpoint.name else claim.backend
+        yield Server(
+            name=name,
+            address=ipaddress.ip_address(endpoint.address).compressed,
+            port=endpoint.port,
+            weight=route.weight,
+            backup=route.backup,
+            state=_state(claim),
+        )
+
+
+def _state(claim: Claim) -> ServerState:
+    if not claim.endpoints or not claim.healthy:
+        return ServerState.MAINT
+    if claim.workload.phase is Phase.STOPPING:
+        return ServerState.DRAIN
+    return ServerState.READY
+
+
+def _server_options(route: Route) -> tuple[str, ...]:
+    options: list[str] = []
+    if route.health not in {"off", "podman"}:
+        options += ["check", f"inter {route.health_interval}", "fastinter 250ms"]
+        options += ["downinter 250ms", f"rise {route.health_rise}", f"fall {route.health_fall}"]
+        options += ["observe layer4", "error-limit 3", "on-error mark-down"]
+        options += [f"port {route.health_port}"] if route.health_port else []
+    if route.scheme == "https":
+        options += ["ssl verify none", "sni req.hdr(host),field(1,:)", "alpn http/1.1"]
+    if route.scheme == "h2c":
+        options.append("proto h2")
+    if route.send_proxy:
+        options.append("send-proxy" if route.send_proxy == "v1" else "send-proxy-v2")
+        options += ["check-send-proxy"] if "check" in options else []
+    if route.max_connections:
+        options.append(f"maxconn {route.max_connections}")
+    return tuple(options)
+
+
+def _cookie(route: Route) -> Cookie | None:
+    if route.sticky is not Sticky.COOKIE:
+        return None
+    return Cookie(name=route.sticky_cookie, max_life=route.sticky_ttl or "")
+
+
+def _check(route: Route, leader: Claim) -> HttpCheck | None:
+    if not route.health.startswith("/"):
+        return None
+    named = (host for host in route.host if "*" not in host)
+    host = route.health_host or next(named, leader.workload.name)
+    return HttpCheck(path=route.health, host=host, status=route.health_status)
+
+
+def _connect_timeout(claim: Claim) -> str:
+    default = _CONNECT_STATIC if claim.workload.kind is Kind.STATIC else _CONNECT_LOCAL
+    return claim.route.timeout_connect or default
+
+
+def _retries(claim: Claim) -> int:
+    """Return how often a connection is tried, so that requests wait about `hold`.
+
+    HAProxy waits for the connect timeout, at most 1 s, before it tries again where there is no
+    other server to try (configuration.txt, "retries"); each try chooses a server anew.
+    """
+    pause = min(1000, milliseconds(_connect_timeout(claim)))
+    return max(3, math.ceil(milliseconds(claim.route.hold) / max(pause, 50)))
+
+
+def _networks(sources: tuple[str, ...], lists: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    found: list[str] = []
+    for source in sources:
+        if source == "private":
+            found.extend(PRIVATE)
+        else:
+            found.extend(lists[source[1:]] if source.startswith("@") else (source,))
+    return tuple(dict.fromkeys(found))
+
+
+def _rate_limit(route: Route) -> RateLimit | None:
+    if not route.rate_limit:
+        return None
+    return RateLimit(requests=route.rate_limit.requests, period=route.rate_limit.period)
+
+
+def _host_header(leader: Claim) -> str:
+    wanted = leader.route.host_header
+    return {"pass": "", "backend": leader.workload.name}.get(wanted, wanted)
+
+
+def _headers(pairs: tuple[tuple[str, str], ...]) -> tuple[Header, ...]:
+    return tuple(Header(name=name, value=value) for name, value in sorted(pairs))
+
+
+def _timeouts(leader: Claim) -> dict[str, str]:
+    route = leader.route
+    wanted = {
+        "connect": _connect_timeout(leader),
+        "server": route.timeout,
+        "tunnel": route.timeout_tunnel,
+        "queue": route.timeout_queue,
+        "check": route.health_timeout if route.health not in {"off", "podman"} else None,
+    }
+    if route.mode == "tcp":
+        wanted["server"] = route.timeout or route.timeout_tunnel
+    defaults = {"connect": _CONNECT_LOCAL, "check": "2s"}
+    return {name: text for name, text in wanted.items() if text and defaults.get(name) != text}

@@ -1,0 +1,193 @@
+"""HAProxy's parts as values: what we want (`Desired`) and what there is (`Running`).
+
+Every string in here is already the word that HAProxy reads; none needs quoting but the values of
+headers, which templates pass through the `quote` filter. Equality is the diff.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+Mode = Literal["http", "tcp"]
+
+
+class ServerState(StrEnum):
+    """Administrative state, in HAProxy's words (management.txt, "set server … state")."""
+
+    READY = "ready"
+    DRAIN = "drain"
+    MAINT = "maint"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Server:
+    """One `server` line. All can be changed at run time (`backup`: by replacing it)."""
+
+    name: str
+    address: str
+    """An IP address, never a name: HAProxy does not resolve names of dynamic servers."""
+    port: int
+    weight: int = 100
+    backup: bool = False
+    state: ServerState = ServerState.READY
+
+    @property
+    def socket_address(self) -> str:
+        """Return `address:port`, with brackets around IPv6."""
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cookie:
+    """Sticky sessions by a cookie (configuration.txt, "cookie")."""
+
+    name: str
+    max_life: str = ""
+    """HAProxy duration, "" for the browser's session."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpCheck:
+    """An HTTP health check (configuration.txt, "http-check")."""
+
+    path: str
+    host: str
+    status: str
+    """For `http-check expect status`: `200-399`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """At most `requests` per client address in `period`, else 429."""
+
+    requests: int
+    period: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """A header to set, or to remove if `value` is empty. `value` is free text: quote it."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend:
+    """One `backend` section. A reload is needed for all but `servers` and `title`."""
+
+    name: str
+    mode: Mode
+    title: str
+    """Whose it is, for a comment: `pod "gitea"`."""
+    owners: tuple[str, ...] = ()
+    """The uids of the workloads that it was made for."""
+    servers: tuple[Server, ...] = ()
+    server_options: tuple[str, ...] = ()
+    """Keywords of every server: on `default-server` in the file, spelled out in `add server`."""
+    balance: str = "roundrobin"
+    cookie: Cookie | None = None
+    check: HttpCheck | None = None
+    retries: int = 3
+    hold: bool = False
+    """Whether requests wait, by a last server that is always up and always refuses."""
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    rate_limit: RateLimit | None = None
+    strip_segments: int = 0
+    stripped_prefix: str = ""
+    add_prefix: str = ""
+    host_header: str = ""
+    request_headers: tuple[Header, ...] = ()
+    response_headers: tuple[Header, ...] = ()
+    compress: bool = False
+    timeouts: tuple[tuple[str, str], ...] = ()
+    """`("server", "60s")`, sorted: differences to the defaults section."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frontend:
+    """One `frontend` section, made from an entrypoint of the settings."""
+
+    name: str
+    mode: Mode
+    binds: tuple[str, ...]
+    """Arguments of `bind`: `:80`, `[::]:80 v6only`."""
+    map: str
+    """The file of the map that it looks its routes up in."""
+    trusted: tuple[str, ...] = ()
+    """Networks whose X-Forwarded-* headers are believed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Map:
+    """A map file: unique keys without white space, in the order of the file."""
+
+    file: str
+    """Relative to the configuration's folder: `maps/web.map`."""
+    entries: tuple[tuple[str, str], ...] = ()
+
+    def text(self) -> str:
+        """Return the contents of the map's file."""
+        return "".join(f"{key} {value}\n" for key, value in self.entries)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Global:
+    """What the `global` and `defaults` sections need to know; not rendered in mode attach."""
+
+    folder: str
+    """Absolute path of the configuration's folder: the names of the maps begin with it."""
+    owned: bool = True
+    """False: somebody else's haproxy.cfg has the `global` section, and may be read before ours."""
+    maxconn: int = 0
+    """0: HAProxy computes it from the limit of file descriptors."""
+    hard_stop_after: str = "15m"
+    log: str = ""
+    cookie_key: str = ""
+    """Secret of dynamic cookies: equal on every start, or sticky sessions break."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desired:
+    """What HAProxy should be."""
+
+    settings: Global
+    frontends: tuple[Frontend, ...] = ()
+    backends: tuple[Backend, ...] = ()
+    maps: tuple[Map, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningServer:
+    """A server as `show servers state` and `show stat` tell it."""
+
+    name: str
+    address: str
+    port: int
+    weight: int
+    backup: bool
+    state: ServerState
+    up: bool = True
+    """What the health checks say; True where there are none."""
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """What HAProxy is: asked, not remembered."""
+
+    alive: bool
+    version: tuple[int, int, int] = (0, 0, 0)
+    pid: int = 0
+    """Of the worker: another pid means that its memory was filled from the files again."""
+    sections: Mapping[str, str] = field(default_factory=dict)
+    """Name of a loaded section (`backend/gitea`) -> digest of its text. From our own map in it."""
+    servers: Mapping[str, tuple[RunningServer, ...]] = field(default_factory=dict)
+    """Name of a backend -> its servers, for the backends in `sections` only."""
+    maps: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    """File of a map -> its entries, sorted."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Name of a file on disk (`haproxy.cfg`, `maps/web.map`) -> digest of its contents."""

@@ -1,0 +1,1 @@
+"""What the service tells others about itself, over a unix socket. Read only."""

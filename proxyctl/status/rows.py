@@ -1,0 +1,92 @@
+"""One row for each server of each match: what `proxyctl ls` shows. Pure."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from proxyctl.routes.claims import Claim, Match
+from proxyctl.routes.conflicts import Share
+from proxyctl.routes.workload import Phase
+from proxyctl.state.desired import servers
+from proxyctl.state.model import RunningServer, Server, ServerState
+from proxyctl.status.urls import url
+from proxyctl.status.view import View
+
+Row = dict[str, Any]
+
+
+def rows(view: View) -> list[Row]:
+    """Return all rows, sorted by host, path, entrypoint and server."""
+    found = [row for share in view.shares for row in rows_of(view, share)]
+    return sorted(found, key=_order)
+
+
+def rows_of(view: View, share: Share) -> list[Row]:
+    """Return the rows of one backend."""
+    numbers = _problem_ids(view)
+    there = {server.name: server for server in view.running.servers.get(share.name, ())}
+    found = [
+        _row(view, match, share, claim, server, there.get(server.name))
+        | {"problems": numbers.get(claim.workload.uid, [])}
+        for match in share.matches
+        for claim in share.claims
+        for server in servers(claim)
+    ]
+    return sorted(found, key=_order)
+
+
+def _order(row: Row) -> tuple[str, ...]:
+    return row["host"], row["path"], row["entrypoint"], row["server"]
+
+
+def _problem_ids(view: View) -> Mapping[str, list[str]]:
+    found: dict[str, set[str]] = defaultdict(set)
+    for problem in view.problems:
+        found[problem.workload].add(problem.id)
+    return {uid: sorted(numbers) for uid, numbers in found.items() if uid}
+
+
+def _row(  # noqa: PLR0913, PLR0917 - what a row is made of
+    view: View,
+    match: Match,
+    share: Share,
+    claim: Claim,
+    server: Server,
+    there: RunningServer | None,
+) -> Row:
+    return {
+        "host": match.host,
+        "path": (match.path or "/") if match.host else "",
+        "entrypoint": match.entrypoint,
+        "url": url(match, view.settings),
+        "mode": claim.route.mode,
+        "backend": share.name,
+        "kind": str(claim.workload.kind),
+        "workload": claim.workload.name,
+        "source": claim.workload.source,
+        "route": claim.name,
+        "server": server.name,
+        "address": server.socket_address if claim.endpoints else "",
+        "weight": there.weight if there else server.weight,
+        "backup": server.backup,
+        "state": str(there.state) if there else "",
+        "up": there.up and there.state is not ServerState.MAINT if there else None,
+        "status": _status(view, claim, there),
+    }
+
+
+def _status(view: View, claim: Claim, there: RunningServer | None) -> str:
+    """Return the one word for how a server fares that says most to a person."""
+    if claim.workload.phase is Phase.STOPPED:
+        return "STOPPED"
+    if not claim.endpoints:
+        return "NO ADDRESS"
+    if not view.running.alive:
+        return "NO HAPROXY"
+    if there is None:
+        return "PENDING"
+    if there.state is ServerState.MAINT:
+        return "MAINT" if claim.healthy else "UNHEALTHY"
+    if there.state is ServerState.DRAIN:
+        return "DRAIN"
+    return "UP" if there.up else "DOWN"

@@ -1,0 +1,56 @@
+"""Where a route can be called, in a form that can be pasted into a shell. Pure."""
+
+from proxyctl.routes.claims import Match
+from proxyctl.settings import Entrypoint, Settings
+
+_EVERYWHERE = frozenset({"", "*", "0.0.0.0", "[::]"})  # noqa: S104 - read, not bound
+_DEFAULT_PORT = {"http": 80, "https": 443}
+
+
+def listening(entrypoint: Entrypoint) -> tuple[str, int]:
+    """Return an address of this host and the port on which an entrypoint can be called."""
+    host, _, port = entrypoint.bind[0].rpartition(":")
+    return ("127.0.0.1" if host in _EVERYWHERE else host), int(port)
+
+
+def ports(entrypoint: Entrypoint) -> frozenset[int]:
+    """Return the ports on which an entrypoint listens."""
+    return frozenset(int(bind.rpartition(":")[2]) for bind in entrypoint.bind)
+
+
+def default_port(scheme: str) -> int:
+    """Return the port of a URL that names none; 0 for a scheme that is not HTTP's."""
+    return _DEFAULT_PORT.get(scheme, 0)
+
+
+def url(match: Match, settings: Settings) -> str:
+    """Return the URL of a match; `*.example.com` stays as it is."""
+    entrypoint = settings.entrypoints.get(match.entrypoint)
+    if entrypoint is None:
+        return ""
+    address, port = listening(entrypoint)
+    if not match.host:
+        return f"tcp://{address}:{port}"
+    return f"http://{match.host}{_suffix(port)}{match.path or '/'}"
+
+
+def try_it(match: Match, settings: Settings) -> str:
+    """Return a command line that sends one request through HAProxy, whatever DNS says."""
+    entrypoint = settings.entrypoints.get(match.entrypoint)
+    if entrypoint is None:
+        return ""
+    address, port = listening(entrypoint)
+    if not match.host:
+        return f"nc -vz {address.strip('[]')} {port}"
+    host = _example(match.host)
+    target = f"http://{host}{_suffix(port)}{match.path or '/'}"
+    return f"curl -sv --resolve {host}:{port}:{address} {target}"
+
+
+def _example(host: str) -> str:
+    """Return a host name that a pattern covers."""
+    return "any.example" if host == "*" else host.replace("*", "any", 1)
+
+
+def _suffix(port: int) -> str:
+    return "" if port == default_port("http") else f":{port}"

@@ -1,0 +1,167 @@
+"""HAProxy as a simulation: files on a disk, and a process that was filled from them.
+
+The contract tests show that the real one does the same with the same steps.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import assert_never
+
+from proxyctl.plan.steps import (
+    AddServer,
+    Plan,
+    PutMapEntry,
+    Reload,
+    RemoveMapEntry,
+    RemoveServer,
+    ReplaceMap,
+    SetServerAddress,
+    SetServerState,
+    SetServerWeight,
+    Start,
+    Step,
+    WriteFiles,
+)
+from proxyctl.problems import CommandRejected, ConfigRejected
+from proxyctl.state.digest import digest
+from proxyctl.state.model import Running, RunningServer, Server, ServerState
+from proxyctl.state.render import CONFIG, HOLD_SERVER
+
+
+class Crash(Exception):
+    """The controller was killed in the middle."""
+
+
+@dataclass
+class SimulatedHAProxy:
+    """Implements the reconciler's Proxy."""
+
+    refuses: Callable[[Mapping[str, str]], ConfigRejected | None] = lambda _: None
+    alive: bool = True
+    pid: int = 1
+    disk: dict[str, str] = field(default_factory=dict)
+    loaded: dict[str, str] = field(default_factory=dict)
+    """The files that the process was filled from."""
+    servers: dict[str, dict[str, RunningServer]] = field(default_factory=dict)
+    maps: dict[str, dict[str, str]] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
+    checks: int = 0
+    crash_after: int | None = None
+    """So many steps are carried out before `Crash`."""
+
+    def observe(self) -> Running:
+        files = {name: digest(text) for name, text in self.disk.items()}
+        if not self.alive:
+            return Running(alive=False, files=files)
+        sections = dict(row.split(" ") for row in self._rows("maps/sections.map"))
+        return Running(
+            alive=True,
+            version=(2, 6, 12),
+            pid=self.pid,
+            sections=sections,
+            servers={name: tuple(found.values()) for name, found in self.servers.items()},
+            maps={name: tuple(sorted(rows.items())) for name, rows in self.maps.items()},
+            files=files,
+        )
+
+    def check(self, texts: Mapping[str, str]) -> None:
+        self.checks += 1
+        if refusal := self.refuses(texts):
+            raise refusal
+
+    def apply(self, plan: Plan) -> None:
+        for step in plan.steps:
+            if self.crash_after is not None:
+                if self.crash_after == 0:
+                    raise Crash
+                self.crash_after -= 1
+            self.do(step, plan.texts)
+            self.steps.append(step)
+
+    def do(self, step: Step, texts: Mapping[str, str]) -> None:
+        match step:
+            case WriteFiles(names):
+                for name in names:
+                    self.disk.pop(name, None)
+                self.disk |= {name: texts[name] for name in names if name in texts}
+            case Reload() | Start():
+                self.fill()
+            case AddServer(backend, server):
+                if server.name in self._servers(backend):
+                    raise CommandRejected("Already exists a server with the same name in backend.")
+                self._servers(backend)[server.name] = _running(server)
+            case RemoveServer(backend, name):
+                del self._servers(backend)[self._known(backend, name)]
+            case SetServerAddress(backend, name, address, port):
+                self._change(backend, name, address=address, port=port)
+            case SetServerWeight(backend, name, weight):
+                self._change(backend, name, weight=weight)
+            case SetServerState(backend, name, state):
+                self._change(backend, name, state=state)
+            case PutMapEntry(file, key, value):
+                self.maps[file][key] = value
+            case RemoveMapEntry(file, key):
+                del self.maps[file][key]
+            case ReplaceMap(file, entries):
+                self.maps[file] = dict(entries)
+            case _:
+                assert_never(step)
+
+    def fill(self) -> None:
+        """Start a worker with what is on disk."""
+        self.alive, self.pid, self.loaded = True, self.pid + 1, dict(self.disk)
+        self.maps = {
+            name: dict(row.split(" ", 1) for row in self._rows(name))
+            for name in self.loaded
+            if name != CONFIG
+        }
+        self.servers = {}
+        backend = ""
+        for line in self.loaded[CONFIG].splitlines():
+            words = line.split()
+            if words[:1] == ["backend"]:
+                backend = words[1]
+                self.servers[backend] = {}
+            elif words[:1] == ["server"] and words[1] != HOLD_SERVER:
+                self.servers[backend][words[1]] = _parsed(words)
+
+    def _rows(self, name: str) -> list[str]:
+        return self.loaded.get(name, "").splitlines()
+
+    def _servers(self, backend: str) -> dict[str, RunningServer]:
+        if backend not in self.servers:
+            raise CommandRejected("No such backend.")
+        return self.servers[backend]
+
+    def _known(self, backend: str, name: str) -> str:
+        if name not in self._servers(backend):
+            raise CommandRejected("No such server.")
+        return name
+
+    def _change(self, backend: str, name: str, **changes: object) -> None:
+        server = self._servers(backend)[self._known(backend, name)]
+        self.servers[backend][name] = replace(server, **changes)  # type: ignore[arg-type]
+
+
+def _running(server: Server) -> RunningServer:
+    return RunningServer(
+        name=server.name,
+        address=server.address,
+        port=server.port,
+        weight=server.weight,
+        backup=server.backup,
+        state=server.state,
+    )
+
+
+def _parsed(words: list[str]) -> RunningServer:
+    address, _, port = words[2].rpartition(":")
+    state = ServerState.MAINT if "disabled" in words else ServerState.READY
+    return RunningServer(
+        name=words[1],
+        address=address.strip("[]"),
+        port=int(port),
+        weight=int(words[words.index("weight") + 1]),
+        backup="backup" in words,
+        state=state,
+    )

@@ -1,0 +1,110 @@
+from proxyctl.files import memory, secret, templates
+from proxyctl.files.static import StaticSource, entries
+from proxyctl.routes.claims import Match
+from tests.pipeline import pod
+
+
+def read(tmp_path, text):
+    (tmp_path / "nas.toml").write_text(text)
+    source = StaticSource(tmp_path)
+    return source, source.read(None)
+
+
+def test_a_table_is_a_workload_with_labels_and_servers(tmp_path):
+    _, (nas,) = read(tmp_path, '[nas]\nhost = "nas.test"\nservers = ["192.0.2.5:5000"]\n')
+
+    assert nas.servers == ("192.0.2.5:5000",)
+    assert dict(nas.labels) == {"proxyctl.host": "nas.test", "proxyctl.port": "5000"}
+    assert nas.origin.endswith("nas.toml")
+
+
+def test_toml_types_become_the_texts_of_labels():
+    text = {"a": {"host": ["x.test", "y.test"], "port": 80, "compress": True, "server": "::1",
+                  "route": {"api": {"path": "/api"}}}}  # fmt: skip
+
+    ((a,), problems) = entries(text, "f")
+
+    assert problems == ()
+    assert a.servers == ("[::1]:80",)
+    assert dict(a.labels) == {
+        "proxyctl.compress": "true",
+        "proxyctl.host": "x.test,y.test",
+        "proxyctl.port": "80",
+        "proxyctl.route.api.path": "/api",
+    }
+
+
+def test_a_bad_table_costs_only_itself():
+    good = {"host": "x.test", "server": "127.0.0.1:1"}
+
+    workloads, problems = entries(
+        {"a": good, "b": {"server": "nas.local:80"}, "c": 5, "d": {}, "e\n": good}, "f"
+    )
+
+    assert [w.name for w in workloads] == ["a"]
+    assert [p.id for p in problems] == ["PX403"] * 4
+
+
+def test_a_file_that_breaks_keeps_its_last_routes(tmp_path):
+    source, before = read(tmp_path, '[nas]\nhost = "nas.test"\nserver = "192.0.2.5:5000"\n')
+    (tmp_path / "nas.toml").write_text("[nas\n")
+
+    after = source.read(None)
+
+    assert after == before
+    assert [p.id for p in source.problems] == ["PX402"]
+    assert "stay" in source.problems[0].effect
+
+
+def test_a_file_that_is_removed_takes_its_routes_along(tmp_path):
+    source, _ = read(tmp_path, '[nas]\nhost = "nas.test"\nserver = "192.0.2.5:5000"\n')
+    (tmp_path / "nas.toml").unlink()
+
+    assert source.read(None) == ()
+    assert source.problems == ()
+
+
+def test_what_is_remembered_comes_back_within_the_boot_only(tmp_path, monkeypatch):
+    a = pod("a", host="a.test", port="1")
+    what = memory.Memory(
+        served=((Match(entrypoint="web", host="a.test"), "pod//a-id/"),),
+        workloads=(("podman:", (a,)),),
+        good=(a,),
+        templates=(("backend.cfg.j2", "x"),),
+    )
+    file = tmp_path / "deep" / "memory.json"
+    memory.save(file, what)
+
+    back = memory.load(file)
+    monkeypatch.setattr(memory, "boot_id", lambda: "another")
+    later = memory.load(file)
+
+    assert (back.served, back.workloads, back.good) == (what.served, what.workloads, what.good)
+    assert later.workloads == ()
+
+
+def test_a_damaged_memory_is_forgotten(tmp_path):
+    file = tmp_path / "memory.json"
+    for text in ("", "{", "[]", '{"workloads": 5}'):
+        file.write_text(text)
+
+        assert memory.load(file).workloads == ()
+
+
+def test_a_secret_is_made_once_and_nobody_else_reads_it(tmp_path):
+    file = tmp_path / "state" / "cookie.key"
+
+    first = secret.keep(file)
+
+    assert len(first) == 32
+    assert secret.keep(file) == secret.peek(file) == first
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_own_templates_win_over_the_packaged_ones(tmp_path):
+    (tmp_path / "global.cfg.j2").write_text("mine")
+
+    merged = templates.merged(templates.overrides(tmp_path))
+
+    assert merged["global.cfg.j2"] == "mine"
+    assert "backend" in merged["backend.cfg.j2"]

@@ -1,0 +1,228 @@
+import pytest
+
+from proxyctl.podman.client import PodmanApi
+from proxyctl.podman.source import PodmanSource
+from proxyctl.problems import SourceUnavailable
+from proxyctl.routes.workload import NetworkMode, Phase
+from tests.fakes.podman_api import FakePodman
+
+HOST = {"proxyctl.host": "git.example.com"}
+
+
+@pytest.fixture(params=["4.3", "5.8"])
+def podman(request, tmp_path):
+    with FakePodman(tmp_path / "podman.sock", version=request.param) as fake:
+        yield fake
+
+
+@pytest.fixture
+def source(podman):
+    return PodmanSource("", lambda: PodmanApi(podman.url, patience=2))
+
+
+def by_name(workloads):
+    return {workload.name: workload for workload in workloads}
+
+
+def test_a_cold_read_inspects_each_pod_and_image_once_and_a_warm_one_takes_two_lists(
+    podman, source
+):
+    podman.add_pod("gitea", HOST, "10.88.0.2", containers=("web", "db"))
+    podman.add_pod("wiki", HOST, "10.88.0.3")
+    source.read(None)
+
+    assert podman.asked() == [
+        "info",
+        "libpod list",
+        "compat list",
+        "pod gitea",
+        "image localhost/web:1",
+        "pod wiki",
+    ]
+
+    source.read(None)
+
+    assert podman.asked() == ["libpod list", "compat list"]
+
+
+def test_one_changed_container_costs_one_inspect(podman, source):
+    podman.add_pod("gitea", HOST, "10.88.0.2")
+    source.read(None)
+    podman.asked()
+    infra = podman.members("gitea")[0]
+    infra["networks"] = {"podman": "10.88.0.9"}
+    infra["started"] += 1
+    workloads = source.read(frozenset({infra["id"]}))
+
+    assert podman.asked() == [f"container {infra['name']}"]
+    assert by_name(workloads)["gitea"].networks[0].ipv4 == "10.88.0.9"
+
+
+def test_nothing_changed_costs_nothing(podman, source):
+    podman.add_pod("gitea", HOST, "10.88.0.2")
+    first = source.read(None)
+    podman.asked()
+
+    assert source.read(frozenset()) == first
+    assert podman.asked() == []
+
+
+def test_a_pod_that_begins_to_stop_is_seen_with_one_request_while_its_inspect_blocks(
+    podman, source
+):
+    podman.add_pod("gitea", HOST, "10.88.0.2")
+    source.read(None)
+    podman.asked()
+    podman.stop_pod("gitea", slow=True)
+    workloads = source.read(frozenset({podman.find("gitea")["id"]}))
+
+    assert podman.asked() == ["pod list"]
+    assert by_name(workloads)["gitea"].phase is Phase.STOPPING
+
+
+def test_a_removed_pod_is_gone(podman, source):
+    podman.add_pod("gitea", HOST, "10.88.0.2")
+    source.read(None)
+    ids = {one["id"] for one in podman.members("gitea")} | {podman.find("gitea")["id"]}
+    podman.remove("gitea")
+
+    assert source.read(frozenset(ids)) == ()
+
+
+def test_a_new_pod_costs_one_inspect_of_it_and_one_of_its_container(podman, source):
+    source.read(None)
+    podman.asked()
+    podman.add_pod("gitea", HOST, "10.88.0.2", containers=())
+    infra = podman.members("gitea")[0]
+    workloads = source.read(frozenset({infra["id"]}))
+
+    assert podman.asked() == [f"container {infra['name']}", "pod gitea"]
+    assert by_name(workloads)["gitea"].labels == tuple(HOST.items())
+
+
+def test_reading_changes_one_by_one_ends_where_a_full_read_ends(podman, source):
+    podman.add_pod("gitea", HOST, "10.88.0.2", published=[(80, "", 8080)])
+    podman.add_container("lone", HOST, "10.88.0.4", health="healthy", exposed=[80])
+    podman.add_pod("host", HOST, mode="host")
+    source.read(None)
+    podman.stop_pod("gitea")
+    podman.restart_pod("gitea", "10.88.0.7")
+    podman.find("lone")["health"] = "unhealthy"
+    for identity in [*podman.containers, *podman.pods]:
+        partial = source.read(frozenset({identity}))
+
+    assert partial == source.read(None)
+    assert partial == PodmanSource("", lambda: PodmanApi(podman.url)).read(None)
+
+
+def test_the_kind_of_network_that_lists_do_not_tell_is_asked_for_once(podman, source):
+    podman.add_pod("far", HOST, mode="host")
+    podman.add_container("alone", HOST, mode="none")
+    workloads = by_name(source.read(None))
+    podman.asked()
+
+    assert workloads["far"].network_mode is NetworkMode.HOST
+    assert workloads["alone"].network_mode is NetworkMode.NONE
+    source.read(None)
+    assert podman.asked() == ["libpod list", "compat list"]
+
+
+def test_labels_of_a_kube_pod_are_read_from_the_pod(podman, source):
+    podman.add_pod("kube", HOST, "10.89.0.2", kube=True)
+
+    assert by_name(source.read(None))["kube"].labels == tuple(HOST.items())
+
+
+def test_a_pod_first_met_while_it_stops_is_known_by_its_infra_container(podman, source):
+    podman.add_pod("gitea", HOST, "10.88.0.2")
+    podman.stop_pod("gitea", slow=True)
+    workloads = source.read(None)
+
+    assert "pod gitea" not in podman.asked()
+    assert by_name(workloads)["gitea"].labels == tuple(HOST.items())
+    assert by_name(workloads)["gitea"].phase is Phase.STOPPING
+
+
+def test_an_image_cannot_publish_itself(podman, source):
+    podman.add_image("evil", {"proxyctl.host": "bank.example.com"}, exposed=[80])
+    podman.add_container("c", ip="10.88.0.5", image="evil")
+    (workload,) = source.read(None)
+
+    assert workload.labels == ()
+    assert workload.members[0].image_labels == (("proxyctl.host", "bank.example.com"),)
+    assert workload.members[0].exposed == (80,)
+
+
+def test_an_impossible_container_costs_only_itself_and_is_told(podman, source):
+    podman.add_pod("gitea", HOST, "10.88.0.2")
+    podman.add_container("odd", HOST, "10.88.0.3", state=7)
+    workloads = source.read(None)
+
+    assert list(by_name(workloads)) == ["gitea"]
+    assert [problem.subject for problem in source.problems] == ['container "odd"']
+
+
+@pytest.mark.parametrize("failure", [500, "cut", "garbage", "null"])
+def test_a_bad_answer_is_unavailable_not_empty_and_the_next_read_is_full(podman, source, failure):
+    podman.add_pod("gitea", HOST, "10.88.0.2")
+    before = source.read(None)
+    podman.fail["libpod/containers/json"] = failure
+    with pytest.raises(SourceUnavailable):
+        source.read(None)
+    podman.fail.clear()
+    podman.asked()
+
+    assert source.read(frozenset()) == before
+    assert podman.asked() == ["info", "libpod list", "compat list"]
+
+
+def test_one_object_that_podman_cannot_describe_stays_as_it_was(podman, source):
+    podman.add_container("a", HOST, "10.88.0.2")
+    before = source.read(None)
+    podman.fail["/containers/" + podman.find("a")["id"]] = 500
+
+    assert source.read(frozenset({podman.find("a")["id"]})) == before
+    assert len(source.problems) == 1
+
+
+def test_a_missing_socket_says_how_to_make_one(tmp_path):
+    source = PodmanSource("", lambda: PodmanApi(str(tmp_path / "none.sock")))
+
+    with pytest.raises(SourceUnavailable, match=r"systemctl enable --now podman\.socket"):
+        source.read(None)
+
+
+def test_a_dead_socket_says_so(podman, source):
+    podman.stop(leave_socket=True)
+
+    with pytest.raises(SourceUnavailable, match="nobody listens"):
+        source.read(None)
+
+
+def test_a_silent_podman_is_given_up(podman):
+    podman.fail["info"] = "hang"
+    source = PodmanSource("", lambda: PodmanApi(podman.url, patience=0.2))
+
+    with pytest.raises(SourceUnavailable, match="does not answer"):
+        source.read(None)
+
+
+def test_a_home_with_a_broken_containers_conf_does_not_matter(
+    podman, source, tmp_path, monkeypatch
+):
+    (tmp_path / "containers").mkdir()
+    (tmp_path / "containers" / "containers.conf").write_text("[engine\n")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+
+    assert source.read(None) == ()
+
+
+def test_a_pod_whose_inspect_never_answers_costs_only_itself(podman):
+    podman.add_pod("stuck", HOST, "10.88.0.2", kube=True)
+    podman.add_pod("gitea", HOST, "10.88.0.3")
+    podman.fail["/pods/" + podman.find("stuck")["id"]] = "hang"
+    source = PodmanSource("", lambda: PodmanApi(podman.url, patience=0.3))
+
+    assert list(by_name(source.read(None))) == ["gitea"]
+    podman.fail.clear()
+    assert list(by_name(source.read(None))) == ["gitea", "stuck"]

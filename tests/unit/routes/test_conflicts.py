@@ -1,0 +1,119 @@
+from proxyctl.problems import Severity
+from proxyctl.routes.claims import Match, translate
+from proxyctl.routes.conflicts import resolve
+from tests.pipeline import pod, settings, stopped
+
+A = Match(entrypoint="web", host="a.test")
+
+
+def resolved(*workloads, served=None):
+    return resolve(translate(workloads, settings(), {}).claims, served or {})
+
+
+def shares(resolution):
+    return {s.name: [c.workload.name for c in s.claims] for s in resolution.shares}
+
+
+def test_the_older_workload_wins_and_the_loser_is_told_why():
+    old = pod("old", host="a.test", port="1", created=1)
+    new = pod("new", host="a.test", port="1", created=2)
+
+    resolution = resolved(new, old)
+
+    assert shares(resolution) == {"old": ["old"]}
+    assert [(p.id, p.subject) for p in resolution.problems] == [("PX204", 'pod "new"')]
+
+
+def test_who_is_served_already_keeps_the_route():
+    old = pod("old", host="a.test", port="1", created=1)
+    new = pod("new", host="a.test", port="1", created=2)
+
+    resolution = resolved(old, new, served={A: "pod//new-id/"})
+
+    assert shares(resolution) == {"new": ["new"]}
+
+
+def test_a_running_workload_wins_over_a_stopped_one():
+    old = stopped(pod("old", host="a.test", port="1", created=1))
+    new = pod("new", host="a.test", port="1", created=2)
+
+    assert shares(resolved(old, new, served={A: "pod//old-id/"})) == {"new": ["new"]}
+
+
+def test_priority_decides_first():
+    old = pod("old", host="a.test", port="1", created=1)
+    new = pod("new", host="a.test", port="1", created=2, priority="5")
+
+    assert shares(resolved(old, new, served={A: "pod//old-id/"})) == {"new": ["new"]}
+
+
+def test_a_loser_keeps_the_hosts_that_nobody_else_wants():
+    old = pod("old", host="a.test", port="1", created=1)
+    new = pod("new", host="a.test,b.test", port="1", created=2)
+
+    resolution = resolved(old, new)
+
+    assert [(s.name, [m.host for m in s.matches]) for s in resolution.shares] == [
+        ("new", ["b.test"]),
+        ("old", ["a.test"]),
+    ]
+
+
+def test_workloads_of_one_group_share_a_backend_with_its_name():
+    one = pod("one", host="shop.test", port="1", group="shop", weight="90")
+    two = pod("two", host="shop.test", port="1", group="shop", weight="10")
+
+    resolution = resolved(one, two)
+
+    assert shares(resolution) == {"shop": ["one", "two"]}
+    assert resolution.problems == ()
+
+
+def test_another_group_does_not_join():
+    one = pod("one", host="shop.test", port="1", group="shop", created=1)
+    two = pod("two", host="shop.test", port="1", group="store", created=2)
+
+    resolution = resolved(one, two)
+
+    assert shares(resolution) == {"shop": ["one"]}
+    assert [p.id for p in resolution.problems] == ["PX204"]
+
+
+def test_members_that_differ_follow_the_leader_and_are_warned():
+    one = pod("one", host="shop.test", port="1", group="shop", created=1)
+    two = pod("two", host="shop.test", port="2", group="shop", created=2, allow="private")
+
+    (problem,) = resolved(one, two).problems
+
+    assert (problem.id, problem.severity, problem.where) == ("PX205", Severity.WARNING, "allow")
+
+
+def test_a_group_keeps_its_backend_name_from_one_replica_to_two():
+    one = pod("one", host="shop.test", port="1", group="shop")
+    two = pod("two", host="shop.test", port="1", group="shop")
+
+    assert shares(resolved(one)).keys() == shares(resolved(one, two)).keys() == {"shop"}
+
+
+def test_a_pod_that_is_called_like_a_group_gives_way():
+    one = pod("one", host="shop.test", port="1", group="shop")
+    shop = pod("shop", host="other.test", port="1")
+
+    assert shares(resolved(one, shop)) == {"shop": ["one"], "shop:pod": ["shop"]}
+
+
+def test_one_group_with_several_sets_of_members_has_several_backends():
+    one = pod("one", host="a.test,b.test", port="1", group="g")
+    two = pod("two", host="b.test", port="1", group="g")
+
+    resolution = resolved(one, two)
+
+    assert sorted(shares(resolution).values()) == [["one"], ["one", "two"]]
+    assert len(resolution.shares) == 2
+
+
+def test_the_same_path_on_another_entrypoint_is_no_conflict():
+    one = pod("one", host="a.test", port="1")
+    two = pod("two", host="a.test", port="1", entrypoint="internal")
+
+    assert resolved(one, two).problems == ()

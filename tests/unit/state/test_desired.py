@@ -1,0 +1,64 @@
+from tests.pipeline import SETTINGS, decided, pod
+
+
+def backend(*workloads, **more):
+    return decided(*workloads, **more).desired.backends[0]
+
+
+def entries(*workloads, file="maps/web.http.map"):
+    return dict(next(m.entries for m in decided(*workloads).desired.maps if m.file == file))
+
+
+def test_keys_of_maps_end_in_a_slash_and_wildcards_begin_with_a_dot():
+    a = pod("a", host="a.test,*.w.test,*,[::1]", port="1", path="/api")
+
+    assert entries(a) == {
+        "a.test/api/": "a",
+        ".w.test/api/": "a",
+        "*/api/": "a",
+        "[::1]/api/": "a",
+    }
+
+
+def test_a_tcp_route_is_an_entry_for_its_entrypoint():
+    pg = pod("pg", mode="tcp", entrypoint="postgres", port="5432")
+
+    assert entries(pg, file="maps/tcp.map") == {"postgres": "pg"}
+
+
+def test_requests_wait_as_long_as_hold_says():
+    assert backend(pod("a", host="a.test", port="1")).retries == 20
+    assert backend(pod("a", host="a.test", port="1", hold="off")).retries == 3
+    assert not backend(pod("a", host="a.test", port="1", hold="off")).hold
+    slow = pod("a", host="a.test", port="1", hold="8s", labels={"timeout.connect": "5s"})
+    assert backend(slow).retries == 8
+
+
+def test_private_and_lists_become_networks():
+    made = backend(pod("a", host="a.test", port="1", allow="private,@office"))
+
+    assert "fc00::/7" in made.allow
+    assert "192.0.2.0/24" in made.allow
+
+
+def test_a_checked_host_is_the_first_that_is_a_name():
+    made = backend(pod("a", host="*.a.test,b.test", port="1", health="/up"))
+
+    assert made.check
+    assert (made.check.path, made.check.host) == ("/up", "b.test")
+
+
+def test_an_entrypoint_on_every_ipv6_address_leaves_ipv4_alone():
+    text = SETTINGS.replace('"127.0.0.1:8080"', '":80", "[::]:80"')
+
+    (web,) = (f for f in decided(text=text).desired.frontends if f.name == "web")
+
+    assert web.binds == (":80", "[::]:80 v6only")
+
+
+def test_without_frontends_there_are_still_maps():
+    text = SETTINGS.replace('mode = "embedded"', 'mode = "attach"\nfrontends = false')
+    made = decided(pod("a", host="a.test", port="1"), text=text).desired
+
+    assert made.frontends == ()
+    assert [m.file for m in made.maps if m.entries] == ["maps/web.http.map"]

@@ -1,0 +1,51 @@
+"""Folders of workloads.json and what comes of it: haproxy.cfg, maps, problems.
+
+`UPDATE_GOLDEN=1 pytest tests/unit/test_golden.py` writes what comes of it now: read the diff.
+"""
+
+import json
+import os
+
+import pytest
+
+from proxyctl.routes.workload import Kind, Member, Network, NetworkMode, Phase, PublishedPort
+from tests.pipeline import GOLDEN, decided, member, pod
+
+CASES = sorted(path.name for path in GOLDEN.iterdir() if path.is_dir())
+
+
+def workload(data):
+    data = dict(data)
+    members = tuple(
+        member(m.pop("name"), **{**m, "exposed": tuple(m.pop("exposed", ()))})
+        for m in map(dict, data.pop("members", []))
+    )
+    data["kind"] = Kind(data.get("kind", "pod"))
+    data["phase"] = Phase(data.get("phase", "running"))
+    data["network_mode"] = NetworkMode(data.get("network_mode", "bridge"))
+    if "networks" in data:
+        data["networks"] = tuple(Network(**n) for n in data["networks"])
+    data["published"] = tuple(PublishedPort(**p) for p in data.get("published", ()))
+    data["servers"] = tuple(data.get("servers", ()))
+    assert all(isinstance(m, Member) for m in members)
+    return pod(data.pop("name"), data.pop("ip", "10.88.0.2"), members=members, **data)
+
+
+def outcome(case):
+    found = json.loads((GOLDEN / case / "workloads.json").read_text())
+    decision = decided(*map(workload, found))
+    texts = {name.replace("/", "."): text for name, text in decision.rendered.texts.items()}
+    del texts["maps.sections.map"]  # digests of the rest
+    problems = [problem.text() + "\n" for problem in decision.problems]
+    return {**texts, "problems.txt": "\n".join(problems)}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_workloads_become_exactly_this_configuration(case):
+    made = outcome(case)
+    if os.environ.get("UPDATE_GOLDEN"):
+        for name, text in made.items():
+            (GOLDEN / case / name).write_text(text)
+
+    for name, text in made.items():
+        assert text == (GOLDEN / case / name).read_text(), f"{case}/{name}"

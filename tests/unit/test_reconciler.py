@@ -1,0 +1,244 @@
+from dataclasses import replace
+
+import pytest
+
+from proxyctl.files.memory import Memory
+from proxyctl.plan.steps import Reload, SetServerAddress, Start
+from proxyctl.problems import ConfigRejected, SourceUnavailable
+from proxyctl.reconciler import Reconciler
+from proxyctl.state.model import Global
+from proxyctl.wakeup import Ring
+from tests.fakes.simulated_haproxy import SimulatedHAProxy
+from tests.pipeline import FOLDER, pod, settings, stopped
+
+A = pod("a", "10.88.0.2", host="a.test", port="80")
+B = pod("b", "10.88.0.3", host="b.test", port="80")
+
+
+class FakeSource:
+    """What a Podman would tell; the real one is in the e2e tests."""
+
+    def __init__(self, *workloads, key="podman:"):
+        self.key, self.where, self.problems = key, "/run/podman/podman.sock", ()
+        self.workloads, self.away, self.asked = list(workloads), False, []
+
+    def read(self, changed):
+        self.asked.append(changed)
+        if self.away:
+            raise SourceUnavailable("nobody listens")
+        return tuple(self.workloads)
+
+
+def service(proxy, *sources, memory=Memory(), overrides=dict):
+    return Reconciler(
+        settings=settings(),
+        sources=sources,
+        proxy=proxy,
+        overrides=overrides,
+        identity=Global(folder=FOLDER, cookie_key="k"),
+        memory=memory,
+        now=lambda: 1000.0,
+    )
+
+
+def routes(proxy):
+    return proxy.maps["maps/web.http.map"]
+
+
+def test_the_first_cycle_starts_haproxy_with_every_route():
+    proxy = SimulatedHAProxy(alive=False)
+
+    view = service(proxy, FakeSource(A, B)).cycle(frozenset())
+
+    assert routes(proxy) == {"a.test/": "a", "b.test/": "b"}
+    assert isinstance(proxy.steps[-1], Start)
+    assert view.plan.steps == ()
+    assert view.counters == {"start": 1}
+
+
+def test_a_cycle_without_a_change_does_nothing_and_asks_haproxy_c_nothing():
+    proxy = SimulatedHAProxy(alive=False)
+    reconciler = service(proxy, FakeSource(A))
+    reconciler.cycle(frozenset())
+    checks, steps = proxy.checks, len(proxy.steps)
+
+    view = reconciler.cycle(frozenset())
+
+    assert (proxy.checks, len(proxy.steps)) == (checks, steps)
+    assert view.counters == {"start": 1, "noop": 1}
+
+
+def test_only_what_rang_is_read_again():
+    source = FakeSource(A)
+    reconciler = service(SimulatedHAProxy(alive=False), source)
+
+    reconciler.cycle(frozenset())
+    reconciler.cycle(frozenset({Ring("podman:", "x"), Ring("podman:", "y")}))
+    reconciler.cycle(frozenset({Ring("files")}))
+    reconciler.cycle(frozenset({Ring("podman:", "")}))
+
+    assert source.asked == [None, {"x", "y"}, frozenset(), None]
+
+
+def test_a_moved_pod_needs_no_reload():
+    proxy, source = SimulatedHAProxy(alive=False), FakeSource(A)
+    reconciler = service(proxy, source)
+    reconciler.cycle(frozenset())
+    proxy.steps.clear()
+    source.workloads = [pod("a", "10.88.0.9", host="a.test", port="80")]
+
+    view = reconciler.cycle(frozenset({Ring("podman:", "a")}))
+
+    assert SetServerAddress("a", "a", "10.88.0.9", 80) in proxy.steps
+    assert view.counters == {"start": 1, "runtime": 1}
+    assert view.changes[-1].causes == ("podman",)
+
+
+def test_unreachable_is_not_empty():
+    proxy, source = SimulatedHAProxy(alive=False), FakeSource(A)
+    reconciler = service(proxy, source)
+    reconciler.cycle(frozenset())
+    before = dict(routes(proxy))
+    source.away = True
+
+    view = reconciler.cycle(frozenset())
+
+    assert routes(proxy) == before == {"a.test/": "a"}
+    assert [p.id for p in view.problems] == ["PX401"]
+
+
+def test_one_podman_that_is_away_does_not_stop_another():
+    proxy, one, two = SimulatedHAProxy(alive=False), FakeSource(A), FakeSource(B, key="podman:ann")
+    reconciler = service(proxy, one, two)
+    reconciler.cycle(frozenset())
+    one.away = True
+    two.workloads = []
+
+    reconciler.cycle(frozenset())
+
+    assert routes(proxy) == {"a.test/": "a"}
+
+
+def test_a_new_process_that_cannot_ask_podman_uses_what_was_remembered():
+    proxy, source = SimulatedHAProxy(alive=False), FakeSource(A)
+    first = service(proxy, source)
+    first.cycle(frozenset())
+    source.away = True
+
+    service(proxy, source, memory=first.memory).cycle(frozenset())
+
+    assert routes(proxy) == {"a.test/": "a"}
+
+
+def test_a_new_process_that_knows_nothing_leaves_a_serving_haproxy_alone():
+    proxy, source = SimulatedHAProxy(alive=False), FakeSource(A)
+    service(proxy, source).cycle(frozenset())
+    source.away = True
+    proxy.steps.clear()
+
+    view = service(proxy, source).cycle(frozenset())
+
+    assert proxy.steps == []
+    assert routes(proxy) == {"a.test/": "a"}
+    assert {p.id for p in view.problems} == {"PX401", "PX304"}
+
+
+def test_haproxy_that_was_restarted_by_hand_is_filled_again():
+    proxy, source = SimulatedHAProxy(alive=False), FakeSource(A)
+    reconciler = service(proxy, source)
+    reconciler.cycle(frozenset())
+    source.workloads = [pod("a", "10.88.0.9", host="a.test", port="80")]
+    reconciler.cycle(frozenset())
+    proxy.fill()
+    proxy.maps["maps/web.http.map"].clear()
+
+    reconciler.cycle(frozenset())
+
+    assert routes(proxy) == {"a.test/": "a"}
+    assert proxy.servers["a"]["a"].address == "10.88.0.9"
+
+
+def _refuses_backend(name, *, with_line):
+    def refuse(texts):
+        lines = texts["haproxy.cfg"].splitlines()
+        header = f"backend {name} from ::http-pods"
+        if header not in lines:
+            return None
+        line = lines.index(header) + 2 if with_line else None
+        return ConfigRejected(((line, "unknown keyword 'x'"),))
+
+    return refuse
+
+
+@pytest.mark.parametrize("with_line", [True, False])
+def test_the_one_workload_that_haproxy_refuses_is_left_out(with_line):
+    proxy = SimulatedHAProxy(refuses=_refuses_backend("b", with_line=with_line), alive=False)
+    c = pod("c", "10.88.0.4", host="c.test", port="80")
+
+    view = service(proxy, FakeSource(A, B, c)).cycle(frozenset())
+
+    assert routes(proxy) == {"a.test/": "a", "c.test/": "c"}
+    assert [(p.id, p.subject) for p in view.problems] == [("PX301", 'pod "b"')]
+
+
+def test_a_quarantined_workload_is_not_tried_again_every_time():
+    proxy = SimulatedHAProxy(refuses=_refuses_backend("b", with_line=True), alive=False)
+    reconciler = service(proxy, FakeSource(A, B))
+    reconciler.cycle(frozenset())
+    checks = proxy.checks
+
+    view = reconciler.cycle(frozenset())
+
+    assert proxy.checks == checks
+    assert [p.id for p in view.problems] == ["PX301"]
+
+
+def test_broken_templates_are_refused_and_the_last_good_ones_stay():
+    proxy = SimulatedHAProxy(alive=False)
+    own = {"global.cfg.j2": "global\n    maxconn 7\n"}
+    source = FakeSource(A)
+    reconciler = service(proxy, source, overrides=lambda: own)
+    reconciler.cycle(frozenset())
+    own["global.cfg.j2"] = "{% if %}"
+    source.workloads.append(B)
+
+    view = reconciler.cycle(frozenset())
+
+    assert "maxconn 7" in proxy.disk["haproxy.cfg"]
+    assert routes(proxy).keys() == {"a.test/", "b.test/"}
+    assert [p.id for p in view.problems] == ["PX302"]
+
+
+def test_broken_templates_blame_no_pod():
+    def refuse(texts):
+        bad = "bogus" in texts["haproxy.cfg"]
+        return ConfigRejected(((3, "unknown keyword 'bogus'"),)) if bad else None
+
+    proxy = SimulatedHAProxy(refuses=refuse, alive=False)
+    own = {"global.cfg.j2": "global\n    bogus\n"}
+
+    view = service(proxy, FakeSource(A), overrides=lambda: own).cycle(frozenset())
+
+    assert [p.id for p in view.problems] == ["PX302"]
+    assert routes(proxy) == {"a.test/": "a"}
+
+
+def test_looking_changes_nothing():
+    proxy = SimulatedHAProxy(alive=False)
+
+    view = service(proxy, FakeSource(A)).look()
+
+    assert proxy.steps == []
+    assert view.plan.cost == "start"
+    assert view.counters == {}
+
+
+def test_a_stopped_pod_comes_back_without_a_reload():
+    proxy, source = SimulatedHAProxy(alive=False), FakeSource(A)
+    reconciler = service(proxy, source)
+    for workload in (A, stopped(A), replace(A, networks=A.networks)):
+        source.workloads = [workload]
+        reconciler.cycle(frozenset())
+
+    assert not any(isinstance(step, Reload) for step in proxy.steps)
+    assert proxy.servers["a"]["a"].address == "10.88.0.2"
