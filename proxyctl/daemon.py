@@ -27,7 +27,7 @@ from proxyctl.status import log as logs
 from proxyctl.status.notify import Notifier
 from proxyctl.status.server import StatusServer
 from proxyctl.status.view import View
-from proxyctl.wakeup import Wakeup
+from proxyctl.wakeup import Ring, Wakeup
 
 log = logging.getLogger("proxyctl")
 
@@ -35,6 +35,12 @@ PULSE = 1.0
 """Seconds between two looks whether HAProxy still is the process that it was."""
 RETRY = (0.5, 10.0)
 """Seconds until a refused change is tried again, at first and at most."""
+
+SETTLE = (0.3, 3.0)
+"""Seconds of quiet until the files follow what was done at run time, and at most."""
+QUIET = 60.0
+"""Seconds without a change until a reload for good housekeeping may be made."""
+NEVER = float("inf")
 
 _MASTER_SOCKETS = {
     "own": "/run/proxyctl-haproxy/master.sock",
@@ -104,8 +110,14 @@ def _identity(settings: Settings, folders: Folders, cookie_key: str) -> Global:
         maxconn=settings.haproxy.maxconn,
         hard_stop_after=settings.haproxy.hard_stop_after,
         log=settings.haproxy.log,
+        spares=_spares(settings.haproxy.spares),
         cookie_key=cookie_key,
     )
+
+
+def _spares(count: int) -> tuple[tuple[str, int], ...]:
+    few = max(1, count // 8)
+    return (("http", count), ("sticky", few), ("tcp", few)) if count else ()
 
 
 def _memory_file(folders: Folders) -> Path:
@@ -126,7 +138,8 @@ def apply_once(settings: Settings, folders: Folders, *, dry_run: bool) -> View:
         return look(settings, folders)
     Lock(folders.run / "lock").take()
     house = build(settings, folders, read_only=False)
-    view = house.reconciler.cycle(frozenset())
+    house.reconciler.cycle(frozenset())
+    view = house.reconciler.settle()
     memory.save(_memory_file(folders), house.reconciler.memory)
     return view
 
@@ -153,6 +166,24 @@ def run(
     return 0
 
 
+@dataclass(slots=True)
+class _Due:
+    """When what is to be done, on time.monotonic's clock."""
+
+    resync: float
+    settle: float = NEVER
+    housekeeping: float = NEVER
+    unsettled: float = NEVER
+    """Since when the files are not what runs."""
+
+    def happened(self, now: float, *, settled: bool) -> None:
+        """Note that there was a change: what can wait for quiet waits anew."""
+        self.housekeeping = now + QUIET
+        self.unsettled = NEVER if settled else min(self.unsettled, now)
+        soon, latest = SETTLE
+        self.settle = NEVER if settled else min(now + soon, self.unsettled + latest)
+
+
 class Service:
     """The loop around the cycle, with everything that rings."""
 
@@ -168,6 +199,7 @@ class Service:
         self._saved = memory.Memory()
         self._problems: frozenset[object] = frozenset()
         self._retry = 0.0
+        self._failures = 0
 
     def run(self) -> None:
         """Turn until told to stop."""
@@ -209,32 +241,50 @@ class Service:
                 thread.stop()
 
     def _turn_until_hangup(self) -> None:
-        self._cycle_now()
+        self._after(self._house.reconciler.cycle(frozenset()))
         self._notifier.ready(self._status())
-        due = time.monotonic() + self._house.settings.podman.resync
+        resync = self._house.settings.podman.resync
+        due = _Due(resync=time.monotonic() + resync)
         while not self._is_interrupted():
-            now = time.monotonic()
-            rings = self._wakeup.wait(max(0.0, min(PULSE, due - now, self._watchdog())))
+            rings = self._wakeup.wait(self._patience(due))
             if self._is_interrupted():
                 break
-            resync = time.monotonic() >= due
-            if rings or resync or self._retry_is_due() or self._another_haproxy():
-                view = self._house.reconciler.cycle(frozenset() if resync else rings)
-                self._after(view)
-            if resync:
-                due = time.monotonic() + self._house.settings.podman.resync
+            self._turn(rings, due)
+            if time.monotonic() >= due.resync:
+                due.resync = time.monotonic() + resync
             self._notifier.alive(self._status())
         if self._hung_up:
             self._read_settings()
+
+    def _patience(self, due: "_Due") -> float:
+        moments = (due.resync, due.settle, due.housekeeping, self._house.reconciler.due)
+        return max(0.0, min(PULSE, self._watchdog(), min(moments) - time.monotonic()))
+
+    def _turn(self, rings: frozenset[Ring], due: "_Due") -> None:
+        """Do what is to be done now, the most urgent first."""
+        reconciler = self._house.reconciler
+        now = time.monotonic()
+        if rings or now >= min(due.resync, reconciler.due) or self._has_to_try():
+            everything = now >= due.resync or not rings
+            view = reconciler.cycle(frozenset() if everything else rings)
+            self._after(view)
+            if view.applied or not reconciler.settled:
+                due.happened(time.monotonic(), settled=reconciler.settled)
+        elif now >= due.settle:
+            self._after(reconciler.settle())
+            due.settle = due.unsettled = NEVER
+        elif now >= due.housekeeping:
+            self._after(reconciler.settle(quiet=True))
+            due.housekeeping = NEVER
+
+    def _has_to_try(self) -> bool:
+        return self._retry_is_due() or self._another_haproxy()
 
     def _is_interrupted(self) -> bool:
         return self._wakeup.closed or self._hung_up
 
     def _watchdog(self) -> float:
         return self._notifier.patience / 3 or PULSE
-
-    def _cycle_now(self) -> None:
-        self._after(self._house.reconciler.cycle(frozenset()))
 
     def _read_settings(self) -> None:
         """Build the house anew; with bad settings the old one stays."""
@@ -259,11 +309,14 @@ class Service:
     def _after(self, view: View) -> None:
         _tell(view, self._problems)
         self._problems = frozenset(view.problems)
-        failed = view.haproxy_error or view.desired is None
-        fewest, most = RETRY
-        count = view.counters.get("failed", 0)
-        self._retry = time.monotonic() + min(most, fewest * 2 ** min(count, 5)) if failed else 0.0
-        self._save()
+        if view.haproxy_error or view.desired is None:
+            fewest, most = RETRY
+            self._retry = time.monotonic() + min(most, fewest * 2**self._failures)
+            self._failures = min(self._failures + 1, 8)
+        else:
+            self._retry, self._failures = 0.0, 0
+        if self._house.reconciler.settled:
+            self._save()
 
     def _save(self) -> None:
         remembered = self._house.reconciler.memory

@@ -1,14 +1,12 @@
 """One cycle: read → translate → observe → plan → apply. And what is told about it.
 
 What to do is decided by pure functions in routes, state and plan; what is done is done by the
-sources and the proxy. Here they only meet, and here it is settled who is kept and who is left
-out when something does not answer or is refused:
+sources and the proxy. Here they only meet:
 
     a source does not answer         its workloads stay as they were (unreachable is not empty)
     a source never answered, and     nothing is carried out: whatever HAProxy serves may be its
     HAProxy serves something
-    `haproxy -c` refuses             the workloads at fault are left out, the others go live
-    it refuses without any           the templates that were accepted last are used instead
+    a workload is gone               its requests wait for a successor, as long as `hold` says
     HAProxy refuses a step           the cycle ends, and the next one observes anew
 """
 
@@ -18,26 +16,16 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from proxyctl import __version__
+from proxyctl.admission import Admission, Decision
+from proxyctl.departed import Departed
 from proxyctl.files.memory import Memory
-from proxyctl.files.templates import merged
 from proxyctl.plan.describe import describe
 from proxyctl.plan.planner import make_plan
-from proxyctl.plan.quarantine import culprits, suspects
 from proxyctl.plan.steps import Plan
-from proxyctl.problems import (
-    ConfigRejected,
-    HAProxyUnavailable,
-    Problem,
-    ProxyctlError,
-    SourceUnavailable,
-)
-from proxyctl.routes.claims import Match, Translation, translate
-from proxyctl.routes.conflicts import Resolution, resolve
+from proxyctl.problems import Problem, ProxyctlError, SourceUnavailable
 from proxyctl.routes.workload import Workload
 from proxyctl.settings import Settings
-from proxyctl.state.desired import desired
-from proxyctl.state.model import Desired, Global, Running
-from proxyctl.state.render import CONFIG, Rendered, render
+from proxyctl.state.model import Global, Running
 from proxyctl.status import troubles
 from proxyctl.status.view import Change, SourceState, View
 from proxyctl.wakeup import Ring
@@ -83,17 +71,6 @@ class Proxy(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What was decided about some workloads, before HAProxy is asked."""
-
-    translation: Translation
-    resolution: Resolution
-    desired: Desired
-    rendered: Rendered
-    problems: tuple[Problem, ...] = ()
-
-
 @dataclass(slots=True)
 class _Read:
     """What the sources told last."""
@@ -122,45 +99,57 @@ class Reconciler:
     ) -> None:
         """Work on `sources` and `proxy`; `overrides` reads the administrator's templates."""
         self.memory = memory
-        self._settings = settings
+        self.settled = True
+        """Whether the files on disk are what was decided; else `settle` is due."""
         self._sources = tuple(sources)
         self._proxy = proxy
-        self._overrides = overrides
-        self._identity = identity
         self._now = now
         self._read = _Read(workloads=dict(memory.workloads))
-        self._accepted = ""
-        """The haproxy.cfg that `haproxy -c` accepted last, to ask once only."""
-        self._quarantine: dict[Workload, Problem] = {}
-        self._own: dict[str, str] = {}
+        self._departed = Departed()
+        self._admission = Admission(
+            settings=settings,
+            identity=identity,
+            overrides=overrides,
+            check=proxy.check,
+            accepted=dict(memory.templates),
+        )
         self.view = View(time=now(), started=now(), version=__version__, settings=settings)
 
-    # ---- the two verbs -------------------------------------------------------------------
+    # ---- the verbs -----------------------------------------------------------------------
 
     def look(self) -> View:
         """Read and decide, but carry nothing out."""
-        return self._turn(frozenset(), carry_out=False)
+        self._ask_sources(frozenset())
+        return self._turned(self._whole(carry_out=False))
 
     def cycle(self, rings: frozenset[Ring]) -> View:
-        """Read what the rings name (all, if none), and make HAProxy what it should be."""
-        return self._turn(rings, carry_out=True)
+        """Read what the rings name (all, if none), and make HAProxy what it should be.
 
-    def _turn(self, rings: frozenset[Ring], *, carry_out: bool) -> View:
+        What the runtime API can do is done at once; where nothing else is needed, the files
+        follow when it is quiet (`settle`): a request waits for them no more than for us.
+        """
         begin = time.monotonic()
         self._ask_sources(rings)
-        decision, problems = self._decide_admitted()
-        view = replace(
-            self.view,
-            time=self._now(),
-            sources=self._read.states,
-            workloads=self._read.all(),
-            problems=(*self._read.problems, *problems),
-        )
-        if decision is not None:
-            view = self._with_decision(view, decision)
-            view = self._converge(view, decision, carry_out=carry_out)
-        if carry_out:
-            view = self._recorded(view, rings, milliseconds=_ms_since(begin))
+        view = self._at_once()
+        if view is None or view.haproxy_error or view.plan.cost in {"reload", "start"}:
+            done = view.applied if view else ()
+            view = self._whole(carry_out=True)
+            view = replace(view, applied=(*done, *view.applied))
+        return self._turned(self._recorded(view, rings, milliseconds=_ms_since(begin)))
+
+    def settle(self, *, quiet: bool = False) -> View:
+        """Check and write the files, and whatever else is left to do. Asks no source."""
+        begin = time.monotonic()
+        view = self._whole(carry_out=True, quiet=quiet)
+        ring = frozenset({Ring("quiet")})
+        return self._turned(self._recorded(view, ring, milliseconds=_ms_since(begin)))
+
+    @property
+    def due(self) -> float:
+        """Return when a workload that is gone is to be forgotten: on time.monotonic's clock."""
+        return self._departed.due
+
+    def _turned(self, view: View) -> View:
         self.view = view
         return view
 
@@ -189,6 +178,10 @@ class Reconciler:
                 )
             )
         self._read.states, self._read.problems = tuple(states), tuple(problems)
+        self._departed.note(self._read.all(), self.view.claims, time.monotonic())
+
+    def _workloads(self) -> tuple[Workload, ...]:
+        return (*self._read.all(), *self._departed.workloads)
 
     def _blind(self, running: Running) -> bool:
         """Tell whether HAProxy may serve workloads of a source that we never heard of."""
@@ -196,86 +189,53 @@ class Reconciler:
         ours = (name for name in running.sections if not name.startswith("backend/:"))
         return bool(unknown) and any(name.startswith("backend/") for name in ours)
 
-    # ---- decide --------------------------------------------------------------------------
+    # ---- decide, observe, plan, apply ----------------------------------------------------
 
-    def _decide_admitted(self) -> tuple[Decision | None, tuple[Problem, ...]]:
-        """Return a decision that `haproxy -c` accepts, with the problems that this cost."""
-        own = dict(self._overrides())
-        last = dict(self.memory.templates)
-        if own != self._own:  # what was refused with other templates deserves another try
-            self._own = own
-            self._quarantine.clear()
-        problems: tuple[Problem, ...] = ()
-        for templates in (own, last) if last != own else (own,):
-            try:
-                decision = self._admitted(merged(templates))
-            except ConfigRejected as rejected:
-                problems += (
-                    troubles.rejected_without_routes(str(rejected), own_templates=bool(own)),
-                )
-                continue
-            except HAProxyUnavailable as missing:
-                return None, (*problems, troubles.haproxy_unavailable(str(missing)))
-            if templates is own:
-                self.memory = replace(self.memory, templates=tuple(sorted(own.items())))
-            return decision, (*problems, *decision.problems)
-        return None, problems
-
-    def _admitted(self, templates: Mapping[str, str]) -> Decision:
-        """Decide; leave out the workloads that make `haproxy -c` refuse."""
-        workloads = self._read.all()
-        for gone in self._quarantine.keys() - set(workloads):
-            del self._quarantine[gone]
-        decision = self._decide(templates)
+    def _at_once(self) -> View | None:
+        """Do what the runtime API can do; None if that cannot be decided without a check."""
+        decision = self._admission.draft(self._workloads(), self.memory)
+        if decision is None:
+            return None
+        view = self._decided(decision, decision.problems)
         try:
-            self._check(decision.rendered)
-        except ConfigRejected as rejected:
-            self._find_culprits(decision, templates, rejected)
-            decision = self._decide(templates)
-            self._check(decision.rendered)
-        left_out = tuple(self._quarantine.values())
-        return replace(decision, problems=(*decision.problems, *left_out))
+            running = self._proxy.observe()
+            plan = make_plan(decision.desired, decision.rendered, running)
+            if not running.alive or self._blind(running):
+                return None
+            done: tuple[Plan, ...] = ()
+            if plan.urgent.steps:
+                self._proxy.apply(plan.urgent)
+                done = (plan.urgent,)
+                running = self._proxy.observe()
+                plan = make_plan(decision.desired, decision.rendered, running)
+        except ProxyctlError:
+            return None  # the whole cycle finds out what is wrong, and tells it
+        if plan.urgent.steps:
+            return None
+        self.settled = not plan.steps
+        self._remember(decision)
+        return replace(view, running=running, plan=plan, applied=done, haproxy_error="")
 
-    def _decide(
-        self, templates: Mapping[str, str], only: frozenset[str] | None = None
-    ) -> Decision:
-        workloads = [
-            w
-            for w in self._read.all()
-            if w not in self._quarantine and (only is None or w.uid in only)
-        ]
-        return decide(workloads, self._settings, self._identity, self.memory, templates)
+    def _whole(self, *, carry_out: bool, quiet: bool = False) -> View:
+        """Decide until `haproxy -c` agrees, and carry out until there is nothing left to do."""
+        decision, problems = self._admission.admit(self._workloads(), self.memory)
+        if decision is None:
+            return replace(self._decided(None, problems), applied=())
+        view = self._decided(decision, problems)
+        templates = tuple(sorted(self._admission.templates.items()))
+        self.memory = replace(self.memory, templates=templates)
+        return self._converge(view, decision, carry_out=carry_out, quiet=quiet)
 
-    def _check(self, rendered: Rendered) -> None:
-        text = rendered.texts[CONFIG]
-        if text != self._accepted:
-            self._proxy.check(rendered.texts)
-            self._accepted = text
-
-    def _find_culprits(
-        self, decision: Decision, templates: Mapping[str, str], rejected: ConfigRejected
-    ) -> None:
-        """Put the workloads into quarantine without which the configuration is accepted."""
-
-        def is_good(uids: frozenset[str]) -> bool:
-            try:
-                self._check(self._decide(templates, uids).rendered)
-            except ConfigRejected:
-                return False
-            return True
-
-        uids = frozenset(claim.workload.uid for claim in decision.translation.claims)
-        self._check(self._decide(templates, frozenset()).rendered)  # raises: nobody's fault
-        guilty = suspects(decision.desired, decision.rendered, rejected.alerts)
-        if not guilty or not is_good(uids - guilty):
-            guilty = culprits(uids, is_good)
-        for workload in self._read.all():
-            if workload.uid in guilty:
-                self._quarantine[workload] = troubles.rejected(workload, rejected)
-
-    # ---- observe, plan, apply ------------------------------------------------------------
-
-    def _with_decision(self, view: View, decision: Decision) -> View:
+    def _decided(self, decision: Decision | None, problems: tuple[Problem, ...]) -> View:
+        view = replace(
+            self.view,
+            time=self._now(),
+            sources=self._read.states,
+            workloads=self._read.all(),
+            problems=(*self._read.problems, *problems),
+        )
+        if decision is None:
+            return view
         return replace(
             view,
             claims=decision.translation.claims,
@@ -284,15 +244,14 @@ class Reconciler:
             rendered=decision.rendered,
         )
 
-    def _converge(self, view: View, decision: Decision, *, carry_out: bool) -> View:
-        """Observe and plan, and carry out until there is nothing left to do."""
+    def _converge(self, view: View, decision: Decision, *, carry_out: bool, quiet: bool) -> View:
         done: list[Plan] = []
         error = ""
         running, plan = view.running, view.plan
         try:
             for _ in range(ROUNDS):
                 running = self._proxy.observe()
-                plan = make_plan(decision.desired, decision.rendered, running)
+                plan = make_plan(decision.desired, decision.rendered, running, quiet=quiet)
                 if not plan.steps or not carry_out:
                     break
                 if self._blind(running):
@@ -308,6 +267,7 @@ class Reconciler:
         if error:
             problems = (*problems, troubles.not_applied(error))
         elif carry_out:
+            self.settled = True
             self._remember(decision)
         return replace(
             view,
@@ -346,28 +306,6 @@ class Reconciler:
             )
             changes = (*changes[-HISTORY + 1 :], change)
         return replace(view, counters=counters, changes=changes)
-
-
-def decide(
-    workloads: Iterable[Workload],
-    settings: Settings,
-    identity: Global,
-    memory: Memory,
-    templates: Mapping[str, str],
-) -> Decision:
-    """Return what HAProxy should be for *workloads*. Raises ConfigRejected for bad templates."""
-    served: Mapping[Match, str] = dict(memory.served)
-    good = {workload.uid: workload for workload in memory.good}
-    translation = translate(workloads, settings, good)
-    resolution = resolve(translation.claims, served)
-    wanted = desired(resolution.shares, settings, identity)
-    return Decision(
-        translation=translation,
-        resolution=resolution,
-        desired=wanted,
-        rendered=render(wanted, templates),
-        problems=(*translation.problems, *resolution.problems),
-    )
 
 
 def _changed(rings: frozenset[Ring], key: str) -> frozenset[str] | None:

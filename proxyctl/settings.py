@@ -93,6 +93,8 @@ class HAProxy:
     check_files: tuple[str, ...] = ("/etc/haproxy/haproxy.cfg",)
     """Mode attach: the files that HAProxy reads before ours, for `haproxy -c`."""
     maxconn: Annotated[int, Limits(ge=0, le=10_000_000)] = 0
+    spares: Annotated[int, Limits(ge=0, le=4096)] = 128
+    """Spare backends, so that new pods need no reload; 0 does without. About 10 kB each."""
     hard_stop_after: Annotated[str, Limits(pattern=r"^[1-9][0-9]{0,6}(s|m|h)$")] = "15m"
     log: Annotated[str, Limits(pattern=r"^([A-Za-z0-9/_.:\[\]@-]+( [a-z0-9]+)*)?$")] = ""
     """Arguments of HAProxy's `log`, such as `/dev/log local0`."""

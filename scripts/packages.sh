@@ -17,6 +17,7 @@ netavark netavark
 aardvark-dns aardvark-dns
 catatonit catatonit
 haproxy haproxy
+busybox busybox-static
 curl curl
 ip iproute2
 unshare util-linux

@@ -3,14 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
+from proxyctl.admission import Decision, decide
 from proxyctl.files.memory import Memory
 from proxyctl.files.templates import packaged
-from proxyctl.reconciler import Decision, decide
 from proxyctl.routes.workload import Kind, Member, Network, Phase, Workload
 from proxyctl.settings import Settings, parse
 from proxyctl.state.digest import digest
 from proxyctl.state.model import Global, Running, RunningServer, ServerState
 from proxyctl.state.render import SECTIONS_MAP
+from proxyctl.state.spares import CLAIMS_MAP, names
 
 FOLDER = "/run/proxyctl/haproxy"
 SETTINGS = """
@@ -70,8 +71,9 @@ def decided(
     text: str = SETTINGS,
     memory: Memory = Memory(),
     templates: dict[str, str] | None = None,
+    spares: tuple[tuple[str, int], ...] = (),
 ) -> Decision:
-    identity = Global(folder=FOLDER, cookie_key="0123456789abcdef")
+    identity = Global(folder=FOLDER, cookie_key="0123456789abcdef", spares=spares)
     return decide(workloads, settings(text), identity, memory, templates or packaged())
 
 
@@ -97,8 +99,9 @@ def running(decision: Decision) -> Running:
                 for server in backend.servers
             )
             for backend in decision.desired.backends
-        },
-        maps={**maps, SECTIONS_MAP: tuple(sorted(sections.items()))},
+        }
+        | {name: () for kind, n in decision.desired.settings.spares for name in names(kind, n)},
+        maps={**maps, SECTIONS_MAP: tuple(sorted(sections.items())), CLAIMS_MAP: ()},
         files={name: digest(text) for name, text in decision.rendered.texts.items()},
     )
 

@@ -2,6 +2,8 @@
 
 # ruff: noqa: PLC0415 - what is heavy is imported when it is needed: see proxyctl.cli
 
+import re
+import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -65,9 +67,21 @@ def _of_files(options: Options, files: Iterable[Path]) -> tuple[list[Problem], s
     from proxyctl.cli.lint import lint
 
     settings, _ = options.load()
-    found = lint(files, settings)
+    found = lint(files, settings, _podman_version())
     remark(options, "which ports the images expose is not looked at")
     return _in_order(found.problems), f"{counted(found.workloads, 'workload')} in {found.files}"
+
+
+def _podman_version() -> tuple[int, ...] | None:
+    """Return the version of this host's podman, None if there is none."""
+    try:
+        result = subprocess.run(
+            ["podman", "--version"], capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    match = re.search(r"(\d+)\.(\d+)\.(\d+)", result.stdout)
+    return tuple(map(int, match.groups())) if match else None
 
 
 def _in_order(problems: Iterable[Problem]) -> list[Problem]:

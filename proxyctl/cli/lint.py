@@ -18,6 +18,9 @@ from proxyctl.settings import Settings
 _SOME_PORT = (8080,)
 """Stands for the ports of an image, which is not looked at."""
 
+_LABEL_IN_POD = (5, 6)
+"""The first Podman whose Quadlet knows `Label=` in a .pod (podman#25961)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
@@ -27,6 +30,8 @@ class Draft:
     file: str
     lines: Mapping[str, int] = field(default_factory=dict)
     """Label -> number of its line."""
+    label_key: int = 0
+    """Number of the first line with `Label=` in a .pod, 0 if there is none."""
     is_part: bool = False
     """Its pod is described elsewhere, and may have the labels that publish it."""
 
@@ -43,20 +48,28 @@ class Found:
 Parsed = tuple[list[Draft], list[Problem]]
 
 
-def lint(files: Iterable[Path], settings: Settings) -> Found:
-    """Return what is wrong with the labels in *files*, one by one and among each other."""
+def lint(
+    files: Iterable[Path], settings: Settings, podman: tuple[int, ...] | None = None
+) -> Found:
+    """Return what is wrong with the labels in *files*, one by one and among each other.
+
+    `podman` is the version that is to read them; None: any.
+    """
     drafts: list[Draft] = []
     problems: list[Problem] = []
     names = [str(file) for file in files]
     for name in names:
         more, wrong = _read(Path(name))
-        drafts += more
-        problems += wrong
+        # A .kube and its YAML may both be named.
+        drafts += [draft for draft in more if draft not in drafts]
+        problems += [problem for problem in wrong if problem not in problems]
     claims: list[Claim] = []
     for draft in drafts:
         made, mistakes = claims_of(draft.workload, settings)
         claims += made
         problems += [_placed(p, draft) for p in mistakes if not _is_elsewhere(p, draft)]
+        if draft.label_key and podman and podman < _LABEL_IN_POD:
+            problems.append(_vanishes(draft, podman))
     problems += resolve(claims, {}).problems
     listing = names[0] if len(names) == 1 else f"{len(names)} files"
     return Found(tuple(problems), len(drafts), listing)
@@ -94,8 +107,7 @@ def _unreadable(file: Path, why: str) -> Problem:
         summary="cannot be checked",
         where=why,
         effect="its labels are not known",
-        fix="give the path of a file that can be read, of one of these kinds: .container .pod "
-        ".kube .yaml .yml .toml",
+        fix="mend the file, or leave it out",
     )
 
 
@@ -114,6 +126,7 @@ def _quadlet(file: Path, text: str) -> Parsed:
         workload=_in_pod(name, pod, pairs) if pod else _workload(kind, name, pairs),
         file=str(file),
         lines=quadlet.lines_of(given),
+        label_key=next((s.line for s in found if (s.section, s.key) == ("Pod", "Label")), 0),
         is_part=bool(pod),
     )
     surprises = [
@@ -132,6 +145,19 @@ def _surprise(draft: Draft, given: quadlet.Given) -> Problem:
         where=f"{given.label}={given.value}      {draft.file}:{given.line}",
         effect="the label gets another value, or none",
         fix=given.surprise,
+        severity=Severity.WARNING,
+        workload=draft.workload.uid,
+    )
+
+
+def _vanishes(draft: Draft, podman: tuple[int, ...]) -> Problem:
+    return Problem(
+        id="PX503",
+        subject=draft.workload.subject,
+        summary="has Label= in its .pod file, which Quadlet knows since Podman 5.6",
+        where=f"{draft.file}:{draft.label_key}      Podman here: {'.'.join(map(str, podman))}",
+        effect="Quadlet makes no unit of the file, and the pod is not started",
+        fix="write PodmanArgs=--label=KEY=VALUE instead of Label=KEY=VALUE",
         severity=Severity.WARNING,
         workload=draft.workload.uid,
     )

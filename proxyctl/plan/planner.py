@@ -6,6 +6,7 @@
     backend, servers    same section             the differences of its servers, at run time
     backend             not wanted               its map entries and servers removed at run time;
                                                  the empty section goes with the next reload
+    a free spare        a section like it        claimed, at run time (see `placement`)
     nothing             new or changed section   reload, with that as its reason
     map entries         other entries            one by one, or all at once where they are many
 
@@ -14,6 +15,7 @@ What takes traffic away goes first: an address may belong to another pod a secon
 
 from collections.abc import Iterable, Mapping
 
+from proxyctl.plan.placement import Placement, place
 from proxyctl.plan.steps import (
     AddServer,
     Plan,
@@ -33,33 +35,48 @@ from proxyctl.state.digest import digest
 from proxyctl.state.model import (
     Backend,
     Desired,
-    Map,
     Running,
     RunningServer,
     Server,
     ServerState,
 )
 from proxyctl.state.render import Rendered
+from proxyctl.state.spares import CLAIMS_MAP
 
 MANY = 50
 """From so many changed entries on, a map is replaced as one transaction."""
 
 
-def make_plan(desired: Desired, rendered: Rendered, running: Running) -> Plan:
-    """Return the steps that make HAProxy what it should be: none if it is."""
+def make_plan(
+    desired: Desired, rendered: Rendered, running: Running, *, quiet: bool = False
+) -> Plan:
+    """Return the steps that make HAProxy what it should be: none if it is.
+
+    `quiet`: nothing has happened for a while, so that a reload for good housekeeping may be
+    among them.
+    """
     files = _changed_files(rendered, running)
     steps: list[Step] = [WriteFiles(files)] if files else []
     if not running.alive:
         return Plan((*steps, Start()), rendered.texts)
-    reasons = _reload_reasons(rendered, running)
-    away, towards = _server_steps(desired, running)
-    gone, new = _map_steps(desired, running)
+    placement = place(desired, rendered, running, quiet=quiet)
+    away, towards, tidy = _server_steps(desired, running, placement.loaded)
+    gone, new = _map_steps(desired, running, placement.loaded)
     steps += [*gone, *away]
-    if reasons:
-        steps.append(Reload(reasons))
+    if placement.reasons:
+        steps.append(Reload(placement.reasons))
     else:
-        steps += [*towards, *new]
+        steps += [*_claim_steps(placement), *towards, *new, *tidy]
+        steps += [RemoveMapEntry(CLAIMS_MAP, name) for name in placement.stale]
     return Plan(tuple(steps), rendered.texts)
+
+
+def _claim_steps(placement: Placement) -> list[Step]:
+    """Say in HAProxy what a spare is used for before it is used."""
+    return [
+        PutMapEntry(CLAIMS_MAP, name, claimed.value)
+        for name, claimed in sorted(placement.claims.items())
+    ]
 
 
 def _changed_files(rendered: Rendered, running: Running) -> tuple[str, ...]:
@@ -69,64 +86,67 @@ def _changed_files(rendered: Rendered, running: Running) -> tuple[str, ...]:
     return tuple(name for name in names if wanted.get(name) != running.files.get(name))
 
 
-def _reload_reasons(rendered: Rendered, running: Running) -> tuple[str, ...]:
-    reasons = []
-    for section in rendered.sections:
-        loaded = running.sections.get(section.name)
-        label = section.name.replace("/", " ", 1)
-        if loaded is None:
-            reasons.append(f"{label} is new")
-        elif loaded != section.digest:
-            reasons.append(f"{label} changed")
-    return tuple(reasons)
+def _server_steps(
+    desired: Desired, running: Running, loaded: Mapping[str, str]
+) -> tuple[list[Step], list[Step], list[Step]]:
+    """Return the steps that take servers away, those that bring some, and those that tidy up.
 
-
-def _server_steps(desired: Desired, running: Running) -> tuple[list[Step], list[Step]]:
-    """Return the steps that take traffic away from servers, and those that bring it."""
-    wanted = {backend.name: backend for backend in desired.backends}
+    A server whose pod is served by another backend from now on goes last: until the maps lead
+    there, requests still come to it.
+    """
+    # One that waits for a reload is served by its old section until then.
+    wanted = {loaded.get(b.name, b.name): b for b in desired.backends}
+    alive = {(s.name, s.address, s.port) for b in desired.backends for s in b.servers}
     away: list[Step] = []
     towards: list[Step] = []
+    tidy: list[Step] = []
     for name, servers in sorted(running.servers.items()):
         there = {server.name: server for server in servers if not server.name.startswith(":")}
         backend = wanted.get(name)
-        away += [RemoveServer(name, server) for server in _unwanted(backend, there)]
+        for server in _unwanted(backend, there):
+            moved = (server.name, server.address, server.port) in alive
+            (tidy if moved else away).append(RemoveServer(name, server.name))
         if backend:
-            for server in backend.servers:
-                less, more = _one_server(backend, server, there.get(server.name))
+            for goal in backend.servers:
+                less, more = _one_server(name, backend, goal, there.get(goal.name))
                 away += less
                 towards += more
-    return away, towards
+    return away, towards, tidy
 
 
-def _unwanted(backend: Backend | None, there: Mapping[str, RunningServer]) -> Iterable[str]:
+def _unwanted(
+    backend: Backend | None, there: Mapping[str, RunningServer]
+) -> Iterable[RunningServer]:
     wanted = {server.name for server in backend.servers} if backend else set()
-    return sorted(there.keys() - wanted)
+    return (server for name, server in sorted(there.items()) if name not in wanted)
 
 
 def _one_server(
-    backend: Backend, wanted: Server, there: RunningServer | None
+    name: str, backend: Backend, wanted: Server, there: RunningServer | None
 ) -> tuple[list[Step], list[Step]]:
-    add = AddServer(backend.name, wanted, backend.server_options)
+    add = AddServer(name, wanted, backend.server_options)
     if there is None:
         return [], [add]
     if there.backup != wanted.backup:  # the one thing that cannot be changed
-        return [RemoveServer(backend.name, wanted.name)], [add]
+        return [RemoveServer(name, wanted.name)], [add]
     move: list[Step] = []
     if (there.address, there.port) != (wanted.address, wanted.port):
-        move.append(SetServerAddress(backend.name, wanted.name, wanted.address, wanted.port))
+        move.append(SetServerAddress(name, wanted.name, wanted.address, wanted.port))
     state: list[Step] = []
     if there.state != wanted.state:
-        state.append(SetServerState(backend.name, wanted.name, wanted.state))
+        state.append(SetServerState(name, wanted.name, wanted.state))
     weight: list[Step] = []
     if there.weight != wanted.weight:
-        weight.append(SetServerWeight(backend.name, wanted.name, wanted.weight))
+        weight.append(SetServerWeight(name, wanted.name, wanted.weight))
     if wanted.state is ServerState.READY:
         # The address first, also where a reload follows: the old one may be another pod's.
         return move, [*weight, *state]
     return [*state, *move], weight
 
 
-def _map_steps(desired: Desired, running: Running) -> tuple[list[Step], list[Step]]:
+def _map_steps(
+    desired: Desired, running: Running, loaded: Mapping[str, str]
+) -> tuple[list[Step], list[Step]]:
     """Return the steps that remove entries of maps, and those that add or change some."""
     gone: list[Step] = []
     new: list[Step] = []
@@ -134,24 +154,29 @@ def _map_steps(desired: Desired, running: Running) -> tuple[list[Step], list[Ste
         there = running.maps.get(wanted.file)
         if there is None:
             continue  # not loaded: its section is new, which is a reason to reload
-        less, more = _one_map(wanted, there)
+        entries = {key: loaded[value] for key, value in wanted.entries if value in loaded}
+        keys = frozenset(key for key, _ in wanted.entries)
+        less, more = _one_map(wanted.file, entries, keys, there)
         if len(less) + len(more) > MANY:
-            new.append(ReplaceMap(wanted.file, wanted.entries))
+            new.append(ReplaceMap(wanted.file, tuple(sorted(entries.items()))))
         else:
             gone += less
             new += more
     return gone, new
 
 
-def _one_map(wanted: Map, there: tuple[tuple[str, str], ...]) -> tuple[list[Step], list[Step]]:
-    entries = dict(wanted.entries)
+def _one_map(
+    file: str,
+    entries: Mapping[str, str],
+    keys: frozenset[str],
+    there: tuple[tuple[str, str], ...],
+) -> tuple[list[Step], list[Step]]:
+    """Return what to remove, and what to add or change; a key of `keys` is never removed."""
     now = dict(there)
     twice = {key for key, _ in there} if len(now) != len(there) else set()
-    less: list[Step] = [
-        RemoveMapEntry(wanted.file, key) for key in sorted(now.keys() - entries.keys())
-    ]
+    less: list[Step] = [RemoveMapEntry(file, key) for key in sorted(now.keys() - keys)]
     more: list[Step] = [
-        PutMapEntry(wanted.file, key, value)
+        PutMapEntry(file, key, value)
         for key, value in sorted(entries.items())
         if now.get(key) != value or key in twice
     ]

@@ -129,6 +129,11 @@ class Plan:
     """Name -> contents of every file of the configuration, changed or not."""
 
     @property
+    def urgent(self) -> "Plan":
+        """Return the steps that need no file and no reload: what moves traffic at once."""
+        return Plan(tuple(s for s in self.steps if cost_of(s) == "runtime"), self.texts)
+
+    @property
     def cost(self) -> Cost:
         """Return the dearest kind of step: what the counters count."""
         kinds = {cost_of(step) for step in self.steps}

@@ -65,6 +65,11 @@ class Claim:
         return f"{name}:{self.name}" if self.name else name
 
     @property
+    def gone(self) -> bool:
+        """Tell whether only its requests are left."""
+        return self.workload.phase is Phase.GONE
+
+    @property
     def running(self) -> bool:
         """Tell whether new requests may go there."""
         return self.workload.phase is Phase.RUNNING

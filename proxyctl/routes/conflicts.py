@@ -30,6 +30,7 @@ class Share:
     claims: tuple[Claim, ...]
     """The leader first: its route is the backend's."""
     matches: tuple[Match, ...]
+    """None: nothing leads here but requests that waited for a workload that is gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,14 +52,23 @@ def resolve(claims: Iterable[Claim], served: Mapping[Match, str]) -> Resolution:
     won: dict[tuple[Claim, ...], list[Match]] = defaultdict(list)
     problems: set[Problem] = set()
     owners: dict[Match, str] = {}
+    heirs: dict[str, tuple[Claim, ...]] = {}
     for match, rivals in sorted(contested.items()):
         members, losers = _decide(rivals, served.get(match, ""))
         won[members].append(match)
         owners[match] = members[0].uid
-        problems.update(_lost(match, members[0], loser) for loser in losers)
+        problems.update(_lost(match, members[0], loser) for loser in losers if not loser.gone)
+        heirs.update({loser.backend: members for loser in losers if loser.gone})
     for members in won:
         problems.update(_differences(members))
-    shares = sorted(_named(won), key=lambda share: share.name)
+    shares = [*_named(won)]
+    taken = {share.name for share in shares}
+    shares += [
+        Share(name=name, claims=members, matches=())
+        for name, members in heirs.items()
+        if name not in taken
+    ]
+    shares.sort(key=lambda share: share.name)
     return Resolution(shares=tuple(shares), problems=tuple(sorted(problems)), owners=owners)
 
 
@@ -66,6 +76,7 @@ def _decide(rivals: list[Claim], keeper: str) -> tuple[tuple[Claim, ...], tuple[
     ranked = sorted(
         rivals,
         key=lambda c: (
+            c.gone,
             -c.route.priority,
             not c.running,
             c.uid != keeper,

@@ -27,6 +27,8 @@ class Phase(StrEnum):
     """Podman has begun to stop it: no new requests."""
     STOPPED = "stopped"
     """Created, exited or paused: it holds its route, and answers nothing."""
+    GONE = "gone"
+    """Removed a moment ago: its requests wait for a successor for a while."""
 
 
 class Health(StrEnum):

@@ -112,6 +112,7 @@ def _backend(share: Share, settings: Settings) -> Backend:
         mode=route.mode,
         title=", ".join(_title(claim) for claim in share.claims),
         owners=tuple(claim.workload.uid for claim in share.claims),
+        passing=not share.matches,
         servers=tuple(sorted(server for claim in share.claims for server in servers(claim))),
         server_options=_server_options(route),
         balance="source" if route.sticky is Sticky.SOURCE else str(route.balance),
@@ -140,6 +141,8 @@ def _title(claim: Claim) -> str:
 
 def servers(claim: Claim) -> Iterable[Server]:
     """Return the servers of a claim: one in maintenance, leading nowhere, if it does not run."""
+    if claim.gone:
+        return
     route = claim.route
     address, port = NOWHERE
     for endpoint in claim.endpoints or (Endpoint(address=address, port=port),):

@@ -84,6 +84,8 @@ class Backend:
     """Whose it is, for a comment: `pod "gitea"`."""
     owners: tuple[str, ...] = ()
     """The uids of the workloads that it was made for."""
+    passing: bool = False
+    """Nothing leads here any more, but requests that wait here are to find the successor."""
     servers: tuple[Server, ...] = ()
     server_options: tuple[str, ...] = ()
     """Keywords of every server: on `default-server` in the file, spelled out in `add server`."""
@@ -146,6 +148,8 @@ class Global:
     """0: HAProxy computes it from the limit of file descriptors."""
     hard_stop_after: str = "15m"
     log: str = ""
+    spares: tuple[tuple[str, int], ...] = ()
+    """How many spare backends of each kind (see `state.spares`), sorted."""
     cookie_key: str = ""
     """Secret of dynamic cookies: equal on every start, or sticky sessions break."""
 

@@ -15,6 +15,7 @@ import jinja2
 from proxyctl.problems import ConfigRejected
 from proxyctl.state.digest import digest
 from proxyctl.state.model import Desired, Map
+from proxyctl.state.spares import CLAIMS_MAP, names
 
 CONFIG = "haproxy.cfg"
 SECTIONS_MAP = "maps/sections.map"
@@ -62,6 +63,8 @@ def render(desired: Desired, templates: Mapping[str, str]) -> Rendered:
             backends=desired.backends,
             hold_server=HOLD_SERVER,
             sections_map=SECTIONS_MAP,
+            claims_map=CLAIMS_MAP,
+            spares=[(k, name) for k, n in desired.settings.spares for name in names(k, n)],
         )
     except jinja2.TemplateSyntaxError as error:
         where = f"template {error.name}:{error.lineno}"
@@ -71,7 +74,7 @@ def render(desired: Desired, templates: Mapping[str, str]) -> Rendered:
     config = re.sub(r"\n{3,}", "\n\n", config).strip("\n") + "\n"
     sections = parse_sections(config)
     rows = tuple(sorted({section.name: section.digest for section in sections}.items()))
-    maps = (*desired.maps, Map(file=SECTIONS_MAP, entries=rows))
+    maps = (*desired.maps, Map(file=SECTIONS_MAP, entries=rows), Map(file=CLAIMS_MAP))
     texts = {CONFIG: config, **{one.file: one.text() for one in maps}}
     return Rendered(texts=texts, sections=sections)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from proxyctl.routes.claims import Match
 from proxyctl.settings import Entrypoint
 from proxyctl.state.desired import TCP_MAP, map_of
+from proxyctl.state.spares import route_names
 from proxyctl.status.answers import Document
 from proxyctl.status.lookup import Asked, Considered, canonical, look_up, winner
 from proxyctl.status.rows import rows_of
@@ -91,7 +92,9 @@ def _request(name: str, entrypoint: Entrypoint, asked: Asked) -> Match:
 def _entries(view: View, file: str) -> tuple[tuple[tuple[str, str], ...], str]:
     """Return a map's rows and who tells them: HAProxy itself, or what it should be."""
     if view.running.alive and file in view.running.maps:
-        return view.running.maps[file], "haproxy"
+        routes = route_names(view.running)
+        rows = view.running.maps[file]
+        return tuple((key, routes.get(value, value)) for key, value in rows), "haproxy"
     maps = view.desired.maps if view.desired else ()
     return next((one.entries for one in maps if one.file == file), ()), "plan"
 

@@ -9,6 +9,7 @@ from proxyctl.routes.conflicts import Share
 from proxyctl.routes.workload import Phase
 from proxyctl.state.desired import servers
 from proxyctl.state.model import RunningServer, Server, ServerState
+from proxyctl.state.spares import loaded_name
 from proxyctl.status.urls import url
 from proxyctl.status.view import View
 
@@ -24,7 +25,8 @@ def rows(view: View) -> list[Row]:
 def rows_of(view: View, share: Share) -> list[Row]:
     """Return the rows of one backend."""
     numbers = _problem_ids(view)
-    there = {server.name: server for server in view.running.servers.get(share.name, ())}
+    name = loaded_name(view.running, share.name)
+    there = {server.name: server for server in view.running.servers.get(name, ())}
     found = [
         _row(view, match, share, claim, server, there.get(server.name))
         | {"problems": numbers.get(claim.workload.uid, [])}

@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from tests.pipeline import FOLDER, GOLDEN
-from tests.unit.test_golden import CASES, workload  # noqa: F401 - the cases
+from tests.pipeline import FOLDER, GOLDEN, decided, pod
+from tests.unit.test_golden import CASES
 
 pytestmark = pytest.mark.contract
 HAPROXY = os.environ.get("PROXYCTL_TEST_HAPROXY", "haproxy")
@@ -14,16 +14,27 @@ HAPROXY = os.environ.get("PROXYCTL_TEST_HAPROXY", "haproxy")
 
 @pytest.mark.parametrize("case", CASES)
 def test_haproxy_accepts_every_golden_configuration(case, tmp_path):
-    (tmp_path / "maps").mkdir()
-    (tmp_path / "server-state").write_text("1\n")
-    for file in (GOLDEN / case).glob("maps.*.map"):
-        (tmp_path / "maps" / file.name.removeprefix("maps.")).write_text(file.read_text())
-    (tmp_path / "maps/sections.map").write_text("backend/x 1\n")
-    config = (GOLDEN / case / "haproxy.cfg").read_text().replace(FOLDER, str(tmp_path))
-    (tmp_path / "haproxy.cfg").write_text(config)
+    files = {f.name: f.read_text() for f in (GOLDEN / case).iterdir() if f.suffix != ".json"}
+    texts = {name.replace("maps.", "maps/", 1): text for name, text in files.items()}
+    texts["maps/sections.map"] = "backend/x 1\n"
 
+    assert_accepted(texts, tmp_path)
+
+
+def test_haproxy_accepts_spare_backends(tmp_path):
+    spares = (("http", 3), ("sticky", 2), ("tcp", 2))
+
+    assert_accepted(decided(pod("a", host="a.test", port="1"), spares=spares).rendered.texts,
+                    tmp_path)  # fmt: skip
+
+
+def assert_accepted(texts, folder):
+    (folder / "maps").mkdir()
+    (folder / "server-state").write_text("1\n")
+    for name, text in texts.items():
+        (folder / name).write_text(text.replace(FOLDER, str(folder)))
     said = subprocess.run(
-        [HAPROXY, "-c", "-dW", "-f", str(tmp_path / "haproxy.cfg")],
+        [HAPROXY, "-c", "-dW", "-f", str(folder / "haproxy.cfg")],
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
 

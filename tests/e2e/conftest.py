@@ -23,8 +23,9 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Fail a skipped end-to-end test where CI=true; show what the programs in the lab printed."""
     report = yield
-    if report.failed and "lab" in getattr(item, "funcargs", {}):
-        for log in sorted(item.funcargs["lab"].folder.glob("*.log")):
+    lab = item.funcargs.get("lab") if isinstance(item, pytest.Function) else None
+    if report.failed and isinstance(lab, Lab):
+        for log in sorted(lab.folder.glob("*.log")):
             report.sections.append((f"{log.name} in the lab", log.read_text(errors="replace")))
     if report.skipped and HERE in item.path.parents and os.environ.get("CI") == "true":
         report.outcome = "failed"

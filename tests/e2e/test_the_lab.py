@@ -12,7 +12,8 @@ from podman_lab import Lab, eventually, group_of
 
 def traces(group: str) -> list[str]:
     """Return the cgroups of a lab, and the processes that were started by its scripts."""
-    found = [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/{group}")]
+    groups = Path("/sys/fs/cgroup")
+    found = [str(path) for path in (*groups.glob(group), *groups.glob(f"*/{group}"))]
     for command in Path("/proc").glob("[0-9]*/environ"):
         with contextlib.suppress(OSError):
             if group in command.read_text(errors="replace"):

@@ -48,7 +48,9 @@ def test_interrupted_anywhere_it_still_converges(worlds, crashes):
             reconciler.cycle(frozenset())
         proxy.crash_after = None
 
-        view = service(proxy, source, memory=reconciler.memory).cycle(frozenset())
+        reconciler = service(proxy, source, memory=reconciler.memory)
+        reconciler.cycle(frozenset())
+        view = reconciler.settle()
 
         assert view.haproxy_error == ""
         assert view.plan.steps == ()

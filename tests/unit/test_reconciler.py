@@ -108,7 +108,8 @@ def test_unreachable_is_not_empty():
 
 
 def test_one_podman_that_is_away_does_not_stop_another():
-    proxy, one, two = SimulatedHAProxy(alive=False), FakeSource(A), FakeSource(B, key="podman:ann")
+    b = pod("b", host="b.test", port="80", hold="off")
+    proxy, one, two = SimulatedHAProxy(alive=False), FakeSource(A), FakeSource(b, key="podman:ann")
     reconciler = service(proxy, one, two)
     reconciler.cycle(frozenset())
     one.away = True

@@ -1,0 +1,184 @@
+"""What HAProxy is to be, decided until `haproxy -c` accepts it.
+
+it refuses                  the workloads at fault are left out, the others go live
+it refuses without any      the templates that were accepted last are used instead
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from proxyctl.files.memory import Memory
+from proxyctl.files.templates import merged
+from proxyctl.plan.quarantine import culprits, suspects
+from proxyctl.problems import ConfigRejected, HAProxyUnavailable, Problem
+from proxyctl.routes.claims import Match, Translation, translate
+from proxyctl.routes.conflicts import Resolution, resolve
+from proxyctl.routes.workload import Workload
+from proxyctl.settings import Settings
+from proxyctl.state.desired import desired
+from proxyctl.state.model import Desired, Global
+from proxyctl.state.render import CONFIG, Rendered, render
+from proxyctl.state.spares import SHAPING_TEMPLATES
+from proxyctl.status import troubles
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What was decided about some workloads, before HAProxy is asked."""
+
+    translation: Translation
+    resolution: Resolution
+    desired: Desired
+    rendered: Rendered
+    problems: tuple[Problem, ...] = ()
+
+
+def decide(
+    workloads: Iterable[Workload],
+    settings: Settings,
+    identity: Global,
+    memory: Memory,
+    templates: Mapping[str, str],
+) -> Decision:
+    """Return what HAProxy should be for *workloads*. Raises ConfigRejected for bad templates."""
+    served: Mapping[Match, str] = dict(memory.served)
+    good = {workload.uid: workload for workload in memory.good}
+    translation = translate(workloads, settings, good)
+    resolution = resolve(translation.claims, served)
+    wanted = desired(resolution.shares, settings, identity)
+    return Decision(
+        translation=translation,
+        resolution=resolution,
+        desired=wanted,
+        rendered=render(wanted, templates),
+        problems=(*translation.problems, *resolution.problems),
+    )
+
+
+class Admission:
+    """Decides for one reconciler, and remembers who was refused."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        identity: Global,
+        overrides: Callable[[], Mapping[str, str]],
+        check: Callable[[Mapping[str, str]], None],
+        accepted: Mapping[str, str],
+    ) -> None:
+        """`overrides` reads the administrator's templates, `check` asks `haproxy -c`.
+
+        `accepted`: the administrator's templates that were accepted last.
+        """
+        self.templates = dict(accepted)
+        """Those of the administrator's templates that are in force."""
+        self._settings = settings
+        self._identity = identity
+        self._overrides = overrides
+        self._ask = check
+        self._own: dict[str, str] = {}
+        self._accepted = ""
+        """The haproxy.cfg that `haproxy -c` accepted last, to ask once only."""
+        self._quarantine: dict[Workload, Problem] = {}
+
+    def draft(self, workloads: Iterable[Workload], memory: Memory) -> Decision | None:
+        """Decide without asking `haproxy -c`: good enough for what the runtime API checks.
+
+        None if the administrator's templates have changed: that is for `admit`.
+        """
+        if dict(self._overrides()) != self.templates:
+            return None
+        try:
+            decision = self._decide(tuple(workloads), memory, self.templates)
+        except ConfigRejected:
+            return None
+        return replace(decision, problems=(*decision.problems, *self._quarantine.values()))
+
+    def admit(
+        self, workloads: Iterable[Workload], memory: Memory
+    ) -> tuple[Decision | None, tuple[Problem, ...]]:
+        """Return a decision that `haproxy -c` accepts, and the problems that this brought up."""
+        workloads = tuple(workloads)
+        own = dict(self._overrides())
+        if own != self._own:  # what was refused with other templates deserves another try
+            self._own = own
+            self._quarantine.clear()
+        problems: tuple[Problem, ...] = ()
+        for templates in (own, self.templates) if self.templates != own else (own,):
+            try:
+                decision = self._admitted(workloads, memory, templates)
+            except ConfigRejected as rejected:
+                text = str(rejected)
+                problems += (troubles.rejected_without_routes(text, own_templates=bool(own)),)
+                continue
+            except HAProxyUnavailable as missing:
+                return None, (*problems, troubles.haproxy_unavailable(str(missing)))
+            self.templates = templates
+            return decision, (*problems, *decision.problems)
+        return None, problems
+
+    def _admitted(
+        self, workloads: tuple[Workload, ...], memory: Memory, templates: Mapping[str, str]
+    ) -> Decision:
+        for gone in self._quarantine.keys() - set(workloads):
+            del self._quarantine[gone]
+        decision = self._decide(workloads, memory, templates)
+        try:
+            self._check(decision.rendered)
+        except ConfigRejected as rejected:
+            for workload in self._culprits(workloads, memory, templates, decision, rejected):
+                self._quarantine[workload] = troubles.rejected(workload, rejected)
+            decision = self._decide(workloads, memory, templates)
+            self._check(decision.rendered)
+        left_out = tuple(self._quarantine.values())
+        return replace(decision, problems=(*decision.problems, *left_out))
+
+    def _decide(
+        self,
+        workloads: tuple[Workload, ...],
+        memory: Memory,
+        templates: Mapping[str, str],
+        only: frozenset[str] | None = None,
+    ) -> Decision:
+        admitted = [
+            w for w in workloads if w not in self._quarantine and (only is None or w.uid in only)
+        ]
+        identity = self._identity
+        if SHAPING_TEMPLATES & templates.keys():
+            # A spare backend would not look as the administrator wants backends to look.
+            identity = replace(identity, spares=())
+        return decide(admitted, self._settings, identity, memory, merged(templates))
+
+    def _check(self, rendered: Rendered) -> None:
+        text = rendered.texts[CONFIG]
+        if text != self._accepted:
+            self._ask(rendered.texts)
+            self._accepted = text
+
+    def _culprits(
+        self,
+        workloads: tuple[Workload, ...],
+        memory: Memory,
+        templates: Mapping[str, str],
+        decision: Decision,
+        rejected: ConfigRejected,
+    ) -> tuple[Workload, ...]:
+        """Return the workloads without which the configuration is accepted.
+
+        Raises ConfigRejected if it is refused without any: nobody's fault.
+        """
+
+        def is_good(uids: frozenset[str]) -> bool:
+            try:
+                self._check(self._decide(workloads, memory, templates, uids).rendered)
+            except ConfigRejected:
+                return False
+            return True
+
+        uids = frozenset(claim.workload.uid for claim in decision.translation.claims)
+        self._check(self._decide(workloads, memory, templates, frozenset()).rendered)
+        guilty = suspects(decision.desired, decision.rendered, rejected.alerts)
+        if not guilty or not is_good(uids - guilty):
+            guilty = culprits(uids, is_good)
+        return tuple(workload for workload in workloads if workload.uid in guilty)

@@ -1,0 +1,113 @@
+"""Which loaded backend serves which desired one: its own section, a spare, or (yet) none.
+
+the process has its section             that one
+a spare stands for it already           that one, if its servers were made the same way
+it is like a kind of spare              a free spare of the kind, claimed at run time
+otherwise                               a reload, with the reason
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from proxyctl.state.model import Backend, Desired, Running
+from proxyctl.state.render import Rendered
+from proxyctl.state.spares import (
+    CLAIMS_MAP,
+    Claimed,
+    is_spare,
+    kind_of,
+    names,
+    options_digest,
+    parse_claims,
+)
+
+LOW = 4
+"""Spares of a kind run low when fewer than one of so many is free."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Where the desired backends are, or will be, in the running process."""
+
+    loaded: Mapping[str, str]
+    """Name of a desired backend -> name of the loaded backend that serves it."""
+    claims: Mapping[str, Claimed]
+    """Name of a desired backend -> the spare that is to stand for it from now on."""
+    stale: tuple[str, ...]
+    """Keys of the claims map whose spares are to be let go."""
+    reasons: tuple[str, ...]
+    """Why there has to be a reload; none: there need not be one."""
+
+
+def place(desired: Desired, rendered: Rendered, running: Running, *, quiet: bool) -> Placement:
+    """Return where everything is; with `quiet` a reload also fills up spares that run low."""
+    before = parse_claims(running.maps.get(CLAIMS_MAP, ()))
+    wanted = {section.name: section.digest for section in rendered.sections}
+    loaded: dict[str, str] = {}
+    homeless: list[Backend] = []
+    for backend in desired.backends:
+        claimed = before.get(backend.name)
+        section = f"backend/{backend.name}"
+        if running.sections.get(section) == wanted[section]:
+            loaded[backend.name] = backend.name
+        elif claimed and claimed.options == options_digest(backend) and kind_of(backend):
+            loaded[backend.name] = claimed.spare
+        elif not backend.passing:
+            homeless.append(backend)
+    used = {spare for spare in loaded.values() if is_spare(spare)}
+    free = {
+        kind: _free(kind, count, wanted, running, used) for kind, count in desired.settings.spares
+    }
+    claims: dict[str, Claimed] = {}
+    unplaced: list[str] = []
+    for backend in homeless:
+        spare = next(free.get(kind_of(backend) or "", iter(())), None)
+        if spare is None:
+            unplaced.append(backend.name)
+        else:
+            loaded[backend.name] = spare
+            claims[backend.name] = Claimed(spare=spare, options=options_digest(backend))
+    stale = tuple(sorted(name for name, row in before.items() if loaded.get(name) != row.spare))
+    reasons = (*_reasons(rendered, running, unplaced), *(_low(free, desired) if quiet else ()))
+    return Placement(
+        loaded=loaded,
+        claims=claims,
+        stale=tuple(name for name in stale if name not in claims),
+        reasons=reasons,
+    )
+
+
+def _free(
+    kind: str, count: int, wanted: Mapping[str, str], running: Running, used: set[str]
+) -> Iterator[str]:
+    """Yield the spares of a kind that are loaded, and stand for nothing."""
+    if CLAIMS_MAP not in running.maps:
+        return
+    for name in names(kind, count):
+        section = f"backend/{name}"
+        as_it_should = running.sections.get(section) == wanted.get(section)
+        servers = (s for s in running.servers.get(name, ()) if not s.name.startswith(":"))
+        if as_it_should and name not in used and not any(servers):
+            yield name
+
+
+def _reasons(rendered: Rendered, running: Running, unplaced: list[str]) -> tuple[str, ...]:
+    ours = {f"backend/{name}" for name in unplaced}
+    reasons: dict[str, None] = {}
+    for section in rendered.sections:
+        there = running.sections.get(section.name)
+        word = "is new" if there is None else "changed"
+        kind, _, name = section.name.partition("/")
+        if there == section.digest:
+            continue
+        if is_spare(name):
+            reasons[f"the spare backends {'are new' if there is None else word}"] = None
+        elif kind != "backend" or name.startswith(":") or section.name in ours:
+            reasons[f"{kind} {name} {word}".replace("  ", " ")] = None
+    return tuple(reasons)
+
+
+def _low(free: Mapping[str, Iterator[str]], desired: Desired) -> tuple[str, ...]:
+    counts = dict(desired.settings.spares)
+    low = [kind for kind, rest in free.items() if sum(1 for _ in rest) < counts[kind] // LOW]
+    return tuple(f"spare backends of kind {kind} run low" for kind in low)
