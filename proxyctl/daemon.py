@@ -18,6 +18,7 @@ from proxyctl.haproxy.process import EmbeddedProcess
 from proxyctl.haproxy.proxy import HAProxy
 from proxyctl.podman.client import PodmanApi
 from proxyctl.podman.events import EventThread
+from proxyctl.podman.events_file import EarlyBell, guess_path, owner_of, path_of_service
 from proxyctl.podman.source import PodmanSource
 from proxyctl.problems import SettingsError, Severity
 from proxyctl.reconciler import Reconciler, Source
@@ -82,6 +83,14 @@ def _podman_source(socket: Socket, settings: Settings) -> PodmanSource:
 
 def _connector(socket: Socket, settings: Settings) -> Callable[[], PodmanApi]:
     return lambda: PodmanApi(socket.path, patience=settings.podman.timeout)
+
+
+def _events_file(socket: Socket) -> Path | None:
+    if socket.events_file:
+        return None if socket.events_file == "off" else Path(socket.events_file)
+    owner = owner_of(socket.path)
+    environment = os.environ if owner == os.geteuid() else {}
+    return path_of_service(socket.path) or guess_path(owner, environment)
 
 
 def _layout(settings: Settings, folders: Folders) -> Layout:
@@ -228,16 +237,22 @@ class Service:
     @contextmanager
     def _followed(self) -> Iterator[None]:
         """Follow the events of every Podman of these settings."""
+        settings = self._house.settings
         threads = [
-            EventThread(socket.name, _connector(socket, self._house.settings), self._wakeup)
-            for socket in self._house.settings.podman.sockets
+            EventThread(socket.name, _connector(socket, settings), self._wakeup)
+            for socket in settings.podman.sockets
         ]
-        for thread in threads:
+        early = [
+            EarlyBell(socket.name, self._wakeup, path)
+            for socket in settings.podman.sockets
+            if (path := _events_file(socket))
+        ]
+        for thread in (*threads, *early):
             thread.start()
         try:
             yield
         finally:
-            for thread in threads:
+            for thread in (*threads, *early):
                 thread.stop()
 
     def _turn_until_hangup(self) -> None:

@@ -298,7 +298,8 @@ class Reconciler:
             change = Change(
                 id=changes[-1].id + 1 if changes else 1,
                 time=view.time,
-                causes=tuple(sorted({ring.source.rstrip(":") for ring in rings})) or ("start",),
+                causes=tuple(sorted({ring.source.rstrip(":") for ring in rings}))
+                or (("timer",) if changes else ("start",)),
                 cost=cost,  # type: ignore[arg-type]
                 steps=tuple(_words_of(plan) for plan in view.applied),
                 milliseconds=milliseconds,

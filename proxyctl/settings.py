@@ -63,6 +63,8 @@ class Socket:
     path: Annotated[str, Limits(min_length=1)]
     name: Annotated[str, Limits(pattern=rf"^({_NAME})?$")] = ""
     """Prefix of its backends' names; only one socket can do without."""
+    events_file: str = ""
+    """The log that Podman writes its events to; "" finds it out, `off` waits for the API."""
     hosts: tuple[Word, ...] = ()
     """Host names that its workloads may claim, `*.example.com` included; empty is any."""
 

@@ -16,6 +16,7 @@ from proxyctl.plan.steps import (
     Step,
     WriteFiles,
 )
+from proxyctl.state.spares import CLAIMS_MAP
 
 
 def describe(step: Step) -> tuple[str, str, str]:
@@ -33,6 +34,10 @@ def describe(step: Step) -> tuple[str, str, str]:
             return "~", f"{backend}/{name}", f"weight {weight}"
         case SetServerState(backend, name, state):
             return "~", f"{backend}/{name}", f"state {state}"
+        case PutMapEntry(map=file, key=key, value=value) if file == CLAIMS_MAP:
+            return "+", key, f"by spare {value.partition('|')[0]}"
+        case RemoveMapEntry(map=file, key=key) if file == CLAIMS_MAP:
+            return "-", key, "its spare"
         case PutMapEntry(_, key, value):
             return "+", key, f"to backend {value}"
         case RemoveMapEntry(_, key):

@@ -234,4 +234,4 @@ def _matches(route: Route, settings: Settings) -> tuple[Match, ...]:
 
 def _healthy(workload: Workload, member: Member | None) -> bool:
     members = (member,) if member else workload.members
-    return all(one.health is not Health.UNHEALTHY for one in members)
+    return all(one.health != Health.UNHEALTHY for one in members)
