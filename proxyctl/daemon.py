@@ -247,12 +247,13 @@ class Service:
             for socket in settings.podman.sockets
             if (path := _events_file(socket))
         ]
-        for thread in (*threads, *early):
+        followers: tuple[EventThread | EarlyBell, ...] = (*threads, *early)
+        for thread in followers:
             thread.start()
         try:
             yield
         finally:
-            for thread in (*threads, *early):
+            for thread in followers:
                 thread.stop()
 
     def _turn_until_hangup(self) -> None:

@@ -298,8 +298,7 @@ class Reconciler:
             change = Change(
                 id=changes[-1].id + 1 if changes else 1,
                 time=view.time,
-                causes=tuple(sorted({ring.source.rstrip(":") for ring in rings}))
-                or (("timer",) if changes else ("start",)),
+                causes=_causes(rings) or ("timer" if changes else "start",),
                 cost=cost,  # type: ignore[arg-type]
                 steps=tuple(_words_of(plan) for plan in view.applied),
                 milliseconds=milliseconds,
@@ -315,6 +314,10 @@ def _changed(rings: frozenset[Ring], key: str) -> frozenset[str] | None:
         return None
     ids = frozenset(ring.changed for ring in rings if ring.source == key)
     return None if "" in ids else ids
+
+
+def _causes(rings: frozenset[Ring]) -> tuple[str, ...]:
+    return tuple(sorted({ring.source.rstrip(":") for ring in rings}))
 
 
 def _ms_since(begin: float) -> int:

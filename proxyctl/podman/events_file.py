@@ -1,7 +1,7 @@
 """A second, earlier doorbell: rings as soon as Podman's file logger has written an event.
 
-Podman's API reads that file every 250 ms, so that its stream tells 0.15 s late (4.3.1); inotify tells
-at once. This bell is only ever early: whatever it misses, the stream of events.py rings for, and
+Podman's API reads that file every 250 ms, so that its stream tells 0.15 s late (4.3.1); inotify
+tells at once. This bell is only ever early: whatever it misses, the stream of events.py rings for, and
 the two ring with the same names. With the journald logger there is no such file, and no bell.
 """
 
