@@ -20,7 +20,7 @@ class Ring:
 class Wakeup:
     """A doorbell: rings in a burst are one, but none waits for ever."""
 
-    def __init__(self, *, quiet: float = 0.02, patience: float = 0.2) -> None:
+    def __init__(self, *, quiet: float = 0.002, patience: float = 0.01) -> None:
         """Wait `quiet` seconds after the last ring, at most `patience` after the first."""
         self._quiet = quiet
         self._patience = patience

@@ -1,8 +1,8 @@
 """A second, earlier doorbell: rings as soon as Podman's file logger has written an event.
 
 Podman's API reads that file every 250 ms, so that its stream tells 0.15 s late (4.3.1); inotify
-tells at once. This bell is only ever early: whatever it misses, the stream of events.py rings for, and
-the two ring with the same names. With the journald logger there is no such file, and no bell.
+tells at once. This bell is only ever early: whatever it misses, the stream of events.py rings
+for, and the two ring with the same names. With the journald logger there is no file, and no bell.
 """
 
 import json
@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from watchdog.events import (
     DirDeletedEvent,
@@ -28,10 +28,12 @@ from watchdog.events import (
     FileSystemEventHandler,
 )
 from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver
 
 from proxyctl.podman.events import EVERYTHING, bell, split_lines
 from proxyctl.wakeup import Wakeup
+
+if TYPE_CHECKING:
+    from watchdog.observers.api import BaseObserver
 
 log = logging.getLogger(__name__)
 
@@ -170,12 +172,12 @@ class EventsFile:
         self.close()
         # Neither a pipe nor a link to somewhere else: the file may be a user's, and we be root.
         flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
-        file = FileIO(os.open(self._path, flags))
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            file.close()
+        number = os.open(self._path, flags)
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            os.close(number)
             raise OSError(f"{self._path} is no file")
-        file.seek(0, os.SEEK_END)
-        self._file = file
+        self._file = FileIO(number)
+        self._file.seek(0, os.SEEK_END)
 
     def close(self) -> None:
         """Follow nothing."""
