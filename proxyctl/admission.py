@@ -45,7 +45,7 @@ def decide(
     good = {workload.uid: workload for workload in memory.good}
     translation = translate(workloads, settings, good)
     resolution = resolve(translation.claims, served)
-    wanted = desired(resolution.shares, settings, identity)
+    wanted = desired(resolution.shares, settings, identity, dict(memory.overrides))
     return Decision(
         translation=translation,
         resolution=resolution,

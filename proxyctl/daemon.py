@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from proxyctl import overrides
 from proxyctl.files import memory, secret, templates
 from proxyctl.files.lock import Lock
 from proxyctl.files.static import StaticSource
@@ -216,7 +217,11 @@ class Service:
             signal.signal(number, lambda *_: self._wakeup.close())
         signal.signal(signal.SIGHUP, self._on_hangup)
         watch = Watch(self._folders.config, self._wakeup)
-        server = StatusServer(self._folders.run / "api.sock", lambda: self._house.reconciler.view)
+        server = StatusServer(
+            self._folders.run / "api.sock",
+            lambda: self._house.reconciler.view,
+            lambda state, name: self._wakeup.ring("api", overrides.request(state, name)),
+        )
         watch.start()
         server.start()
         try:

@@ -19,6 +19,7 @@ from proxyctl import __version__
 from proxyctl.admission import Admission, Decision
 from proxyctl.departed import Departed
 from proxyctl.files.memory import Memory
+from proxyctl.overrides import with_overrides
 from proxyctl.plan.describe import describe
 from proxyctl.plan.planner import make_plan
 from proxyctl.plan.steps import Plan
@@ -130,6 +131,7 @@ class Reconciler:
         """
         begin = time.monotonic()
         self._ask_sources(rings)
+        self.memory = with_overrides(self.memory, rings, self._read.all())
         view = self._at_once()
         if view is None or view.haproxy_error or view.plan.cost in {"reload", "start"}:
             done = view.applied if view else ()

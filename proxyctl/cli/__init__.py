@@ -26,6 +26,7 @@ VERBS = {
         "diff": "configuration",
         "apply": "configuration",
     },
+    "Operate": {"drain": "operate", "maint": "operate", "ready": "operate"},
     "Reference": {"labels": "reference", "version": "reference", "completion": "reference"},
 }
 """Heading of the help -> verb -> the module that has it."""

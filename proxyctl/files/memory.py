@@ -16,6 +16,7 @@ from pydantic.dataclasses import dataclass
 
 from proxyctl.routes.claims import Match
 from proxyctl.routes.workload import Workload
+from proxyctl.state.model import ServerState
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -31,6 +32,8 @@ class Memory:
     """Name of a source -> what it told last."""
     good: tuple[Workload, ...] = ()
     """Workloads with labels that are in force although they have newer, bad ones."""
+    overrides: tuple[tuple[str, ServerState], ...] = ()
+    """uid of a workload -> the state that somebody put it into by hand."""
     templates: tuple[tuple[str, str], ...] = ()
     """The administrator's templates that were accepted last."""
 

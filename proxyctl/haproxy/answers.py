@@ -146,6 +146,7 @@ def _server(row: Row, stat: Row) -> RunningServer:
         state=_state(row),
         up=not stat.get("status", "").startswith("DOWN"),
         id=int(row["srv_id"]),
+        sessions=int(stat.get("scur") or 0),
     )
 
 

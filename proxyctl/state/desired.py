@@ -4,6 +4,7 @@ import ipaddress
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from proxyctl.routes.claims import Claim
 from proxyctl.routes.conflicts import Share
@@ -47,10 +48,17 @@ _CONNECT_LOCAL = "250ms"
 _CONNECT_STATIC = "2s"
 
 
-def desired(shares: Iterable[Share], settings: Settings, identity: Global) -> Desired:
+Overrides = Mapping[str, ServerState]
+"""uid of a workload -> the state that somebody put it into by hand."""
+
+
+def desired(
+    shares: Iterable[Share], settings: Settings, identity: Global, overrides: Overrides
+) -> Desired:
     """Return what HAProxy should be for *shares*, sorted: equal input, equal bytes."""
     shares = tuple(shares)
-    backends = sorted((_backend(share, settings) for share in shares), key=lambda b: b.name)
+    made = (_backend(share, settings, overrides) for share in shares)
+    backends = sorted(made, key=lambda b: b.name)
     frontends = _frontends(settings) if settings.haproxy.frontends else ()
     return Desired(
         settings=identity,
@@ -103,7 +111,7 @@ def _host_key(host: str) -> str:
     return host.removeprefix("*") if host.startswith("*.") else host
 
 
-def _backend(share: Share, settings: Settings) -> Backend:
+def _backend(share: Share, settings: Settings, overrides: Overrides) -> Backend:
     leader = share.claims[0]
     route = leader.route
     http = route.mode == "http"
@@ -113,7 +121,7 @@ def _backend(share: Share, settings: Settings) -> Backend:
         title=", ".join(_title(claim) for claim in share.claims),
         owners=tuple(claim.workload.uid for claim in share.claims),
         passing=not share.matches,
-        servers=tuple(sorted(server for claim in share.claims for server in servers(claim))),
+        servers=tuple(sorted(s for claim in share.claims for s in servers(claim, overrides))),
         server_options=_server_options(route),
         balance="source" if route.sticky is Sticky.SOURCE else str(route.balance),
         cookie=_cookie(route),
@@ -139,7 +147,7 @@ def _title(claim: Claim) -> str:
     return f"{claim.workload.subject}{route}"
 
 
-def servers(claim: Claim) -> Iterable[Server]:
+def servers(claim: Claim, overrides: Overrides = MappingProxyType({})) -> Iterable[Server]:
     """Return the servers of a claim: one in maintenance, leading nowhere, if it does not run."""
     if claim.gone:
         return
@@ -153,16 +161,16 @@ def servers(claim: Claim) -> Iterable[Server]:
             port=endpoint.port,
             weight=route.weight,
             backup=route.backup,
-            state=_state(claim),
+            state=_state(claim, overrides.get(claim.workload.uid, ServerState.READY)),
         )
 
 
-def _state(claim: Claim) -> ServerState:
+def _state(claim: Claim, by_hand: ServerState) -> ServerState:
     if not claim.endpoints or not claim.healthy:
         return ServerState.MAINT
-    if claim.workload.phase is Phase.STOPPING:
+    if by_hand is ServerState.READY and claim.workload.phase is Phase.STOPPING:
         return ServerState.DRAIN
-    return ServerState.READY
+    return by_hand
 
 
 def _server_options(route: Route) -> tuple[str, ...]:

@@ -177,6 +177,8 @@ class RunningServer:
     up: bool = True
     """What the health checks say; True where there are none."""
     id: int = 0
+    sessions: int = field(default=0, compare=False)
+    """How many requests or connections it has at this moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

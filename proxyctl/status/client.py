@@ -31,14 +31,16 @@ class UnixConnection(HTTPConnection):
         self.sock.connect(self._path)
 
 
-def get(socket_path: Path, path: str, timeout: float = _TIMEOUT) -> dict[str, Any]:
+def get(
+    socket_path: Path, path: str, timeout: float = _TIMEOUT, *, method: str = "GET"
+) -> dict[str, Any]:
     """Return the document at *path* (`/v1/status`), waiting `timeout` seconds at most.
 
     Raises ServiceNotRunning, NotPermitted, or ProxyctlError with the service's own words.
     """
     connection = UnixConnection(socket_path, timeout)
     try:
-        connection.request("GET", path)
+        connection.request(method, path)
         response = connection.getresponse()
         answer = json.loads(response.read())
     except PermissionError as error:
@@ -51,7 +53,7 @@ def get(socket_path: Path, path: str, timeout: float = _TIMEOUT) -> dict[str, An
         raise ServiceNotRunning(f"the service on {socket_path} does not answer: {why}") from error
     finally:
         connection.close()
-    if response.status != 200 or not isinstance(answer, dict):
+    if response.status not in {200, 202} or not isinstance(answer, dict):
         raise ProxyctlError(f"the service answered {response.status}: {_words(answer)}")
     return answer
 

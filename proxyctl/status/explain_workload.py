@@ -97,8 +97,9 @@ def _route(view: View, claim: Claim) -> Document:
 
 
 def _share_of(view: View, claim: Claim) -> Share | None:
-    uid = claim.uid
-    return next((s for s in view.shares if any(c.uid == uid for c in s.claims)), None)
+    """Return the backend that serves a claim, and not one that only waits for its requests."""
+    mine = [s for s in view.shares if any(c.uid == claim.uid for c in s.claims)]
+    return next((share for share in mine if share.matches), None)
 
 
 def _port_from(claim: Claim) -> str:
@@ -134,6 +135,8 @@ def _address_from(claim: Claim) -> str:
 
 
 def _why_no_address(workload: Workload) -> str:
+    if workload.phase is Phase.GONE:
+        return f"the {workload.kind} was removed a moment ago"
     if workload.phase is Phase.STOPPED:
         return f"the {workload.kind} does not run"
     if workload.network_mode is NetworkMode.NONE:
@@ -167,6 +170,8 @@ def _reasons(
         return [_no_claim(workload)]
     if not all(route["backend"] for route in routes):
         return ["another workload has what it asks for"]
+    if workload.phase is Phase.GONE:
+        return [f"the {workload.kind} was removed: for a while its requests wait for a successor"]
     if workload.phase is Phase.STOPPED:
         return [f"the {workload.kind} does not run: its route is held, requests get 503"]
     if view.plan.steps:

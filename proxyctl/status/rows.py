@@ -72,6 +72,7 @@ def _row(  # noqa: PLR0913, PLR0917 - what a row is made of
         "weight": there.weight if there else server.weight,
         "backup": server.backup,
         "state": str(there.state) if there else "",
+        "sessions": there.sessions if there else 0,
         "up": there.up and there.state is not ServerState.MAINT if there else None,
         "status": _status(view, claim, there),
     }

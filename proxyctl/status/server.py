@@ -1,5 +1,8 @@
 """The status API: GET requests over a unix socket, answered from the view as it is now.
 
+POST /v1/state?workload=X&state=drain|maint|ready asks for a state by hand: 202, it comes with the
+next cycle.
+
 /v1/status  /v1/routes  /v1/problems  /v1/plan
 /v1/events?since=N  /v1/explain?target=X  /v1/render[?workload=X]
 """
@@ -15,6 +18,7 @@ from urllib.parse import parse_qs
 from waitress.server import create_server
 
 from proxyctl.problems import NotPermitted, ProxyctlError
+from proxyctl.state.model import ServerState
 from proxyctl.status import answers
 from proxyctl.status.answers import Document
 from proxyctl.status.explain import explanation
@@ -64,9 +68,18 @@ def _explain(view: View, target: str) -> Reply:
 class StatusServer:
     """Serves the view on a unix socket from threads of its own."""
 
-    def __init__(self, path: Path, get_view: Callable[[], View]) -> None:
-        """Answer on `path`, from the view that `get_view` returns at the moment of the request."""
+    def __init__(
+        self,
+        path: Path,
+        get_view: Callable[[], View],
+        set_state: Callable[[ServerState, str], None] = lambda _state, _name: None,
+    ) -> None:
+        """Answer on `path`, from the view that `get_view` returns at the moment of the request.
+
+        `set_state` hands on that somebody wants the workloads of a name in a state.
+        """
         self._path = path
+        self._set_state = set_state
         self._get_view = get_view
         self._server: Any = None
         self._thread: threading.Thread | None = None
@@ -108,14 +121,25 @@ class StatusServer:
             self._thread.join(timeout=0.1)
         self._path.unlink(missing_ok=True)
 
+    def _state(self, query: Query) -> Reply:
+        view, name, state = self._get_view(), query.get("workload", ""), query.get("state", "")
+        if state not in set(ServerState):
+            return "400 Bad Request", answers.failure("state: expected drain, maint or ready")
+        if all(claim.workload.name != name for claim in view.claims):
+            return "404 Not Found", answers.failure(f"no published workload is called {name!r}")
+        self._set_state(ServerState(state), name)
+        return "202 Accepted", answers.routes(view)
+
     def _application(
         self, environ: Mapping[str, Any], start_response: StartResponse
     ) -> Iterable[bytes]:
-        method = environ["REQUEST_METHOD"]
+        method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
+        pairs = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+        query = {name: values[-1] for name, values in pairs.items()}
         if method == "GET":
-            pairs = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
-            query = {name: values[-1] for name, values in pairs.items()}
-            status, content = answer(self._get_view(), environ.get("PATH_INFO", ""), query)
+            status, content = answer(self._get_view(), path, query)
+        elif method == "POST" and path == "/v1/state":
+            status, content = self._state(query)
         else:
             status, content = "405 Method Not Allowed", answers.failure(f"{method}: only GET")
         body = json.dumps(content).encode()

@@ -83,7 +83,8 @@ def test_a_recorded_file_rings_for_what_the_api_would_ring_for():
         ("volume", "create"),
     }
     assert {key[0] for key, changed in heard.items() if changed == ""} == {"system"}
-    assert heard["network", "disconnect"] == json.loads(raw[-7])["ID"]
+    for one in raw:
+        assert change_of(one) in (None, "", json.loads(one).get("ID"))
 
 
 @pytest.mark.parametrize(

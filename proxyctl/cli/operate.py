@@ -1,0 +1,89 @@
+"""The verbs that change the state of servers by hand: drain, maint, ready. The service does it."""
+
+import time
+from typing import Any
+from urllib.parse import urlencode
+
+import click
+
+from proxyctl.cli.context import Options, Verb, service_socket
+from proxyctl.cli.output import counted
+from proxyctl.problems import ProxyctlError
+from proxyctl.status import client
+
+_POLL = 0.1
+_WAIT = 10.0
+
+
+def _tell(options: Options, workload: str, state: str) -> None:
+    query = urlencode({"workload": workload, "state": state})
+    client.get(service_socket(options), f"/v1/state?{query}", method="POST")
+
+
+def _rows(options: Options, workload: str) -> list[dict[str, Any]]:
+    document = client.get(service_socket(options), "/v1/routes")
+    rows = {row["server"]: row for row in document["items"] if row["workload"] == workload}
+    return list(rows.values())
+
+
+def _change(options: Options, workload: str, state: str) -> None:
+    """Ask for the state until HAProxy has it: each question also makes the service look again."""
+    deadline = time.monotonic() + _WAIT
+    while True:
+        _tell(options, workload, state)
+        time.sleep(_POLL / 2)
+        if all(row["state"] in {state, "maint"} for row in _rows(options, workload)):
+            return
+        if time.monotonic() > deadline:
+            raise ProxyctlError(f"{workload} is not in state {state} after {_WAIT:g} s")
+        time.sleep(_POLL)
+
+
+def _until_idle(options: Options, workload: str, patience: float) -> int:
+    """Return how many sessions are left after `patience` seconds, or 0 as soon as none is."""
+    deadline = time.monotonic() + patience
+    while True:
+        _tell(options, workload, "drain")
+        time.sleep(_POLL)
+        sessions = sum(int(row["sessions"]) for row in _rows(options, workload))
+        if not sessions or time.monotonic() > deadline:
+            return sessions
+
+
+@click.command(cls=Verb)
+@click.argument("workload")
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=0,
+    help="Seconds to wait until its requests are finished.",
+)
+@click.pass_obj
+def drain(options: Options, workload: str, wait: float) -> int:
+    """Send WORKLOAD no new requests; those that it has are finished.
+
+    For ExecStop= and deploy scripts. It ends with the workload's stop, or with `proxyctl ready`.
+
+    Exit codes: 0 drained, 1 requests are left, 3 the service does not run.
+    """
+    _change(options, workload, "drain")
+    left = _until_idle(options, workload, wait) if wait else 0
+    if left:
+        click.echo(f"{workload}: {counted(left, 'request')} left after {wait:g} s", err=True)
+    return 1 if left else 0
+
+
+@click.command(cls=Verb)
+@click.argument("workload")
+@click.pass_obj
+def maint(options: Options, workload: str) -> None:
+    """Take WORKLOAD out at once, until `proxyctl ready`."""
+    _change(options, workload, "maint")
+
+
+@click.command(cls=Verb)
+@click.argument("workload")
+@click.pass_obj
+def ready(options: Options, workload: str) -> None:
+    """Take back `drain` or `maint`: WORKLOAD gets requests again."""
+    _tell(options, workload, "ready")
