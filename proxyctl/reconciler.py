@@ -22,7 +22,7 @@ from proxyctl.files.memory import Memory
 from proxyctl.overrides import with_overrides
 from proxyctl.plan.describe import describe
 from proxyctl.plan.planner import make_plan
-from proxyctl.plan.steps import Plan
+from proxyctl.plan.steps import Plan, RemoveServer
 from proxyctl.problems import Problem, ProxyctlError, SourceUnavailable
 from proxyctl.routes.workload import Workload
 from proxyctl.settings import Settings
@@ -212,7 +212,7 @@ class Reconciler:
                 plan = make_plan(decision.desired, decision.rendered, running)
         except ProxyctlError:
             return None  # the whole cycle finds out what is wrong, and tells it
-        if plan.urgent.steps:
+        if not _is_done(plan.urgent, done):
             return None
         self.settled = not plan.steps
         self._remember(decision)
@@ -254,7 +254,7 @@ class Reconciler:
             for _ in range(ROUNDS):
                 running = self._proxy.observe()
                 plan = make_plan(decision.desired, decision.rendered, running, quiet=quiet)
-                if not plan.steps or not carry_out:
+                if not carry_out or _is_done(plan, done):
                     break
                 if self._blind(running):
                     error = "waiting for a source that never answered: HAProxy keeps what it has"
@@ -316,6 +316,12 @@ def _changed(rings: frozenset[Ring], key: str) -> frozenset[str] | None:
         return None
     ids = frozenset(ring.changed for ring in rings if ring.source == key)
     return None if "" in ids else ids
+
+
+def _is_done(plan: Plan, done: Iterable[Plan]) -> bool:
+    """Tell whether nothing is left, but servers whose last connections have to end first."""
+    tried = {step for before in done for step in before.steps}
+    return all(isinstance(step, RemoveServer) and step in tried for step in plan.steps)
 
 
 def _causes(rings: frozenset[Ring]) -> tuple[str, ...]:

@@ -14,12 +14,14 @@ import click
 from proxyctl.problems import Problem
 
 _COLORS = {
-    "UP": "green", "healthy": "green", "PUBLISHED": "green", "+": "green", "ok": "green",
-    "DOWN": "red", "NO ROUTE": "red", "NOT PUBLISHED": "red", "NO HAPROXY": "red", "-": "red",
+    "UP": "green", "healthy": "green", "PUBLISHED": "green", "ok": "green",
+    "DOWN": "red", "NO ROUTE": "red", "NOT PUBLISHED": "red", "NO HAPROXY": "red",
     "UNHEALTHY": "red", "DEGRADED": "red", "NO ADDRESS": "red", "error": "red",
     "DRAIN": "yellow", "MAINT": "yellow", "PENDING": "yellow", "STOPPED": "yellow",
-    "warning": "yellow", "reload": "yellow", "start": "yellow", "~": "yellow", "!": "yellow",
+    "warning": "yellow", "reload": "yellow", "start": "yellow",
 }  # fmt: skip
+_SIGNS = {"+": "green", "-": "red", "~": "yellow", "!": "yellow"}
+"""Of steps, in the column without a header."""
 
 
 def wants_color(choice: str, environment: Mapping[str, str], *, terminal: bool) -> bool:
@@ -51,10 +53,10 @@ class Screen:
 
     def paint(self, word: str, text: str = "") -> str:
         """Return *text*, or *word* itself, in the colour that *word* has."""
-        color = _COLORS.get(word)
-        if not self.color or color is None:
-            return text or word
-        return click.style(text or word, fg=color)
+        return self._styled(text or word, _COLORS.get(word, ""))
+
+    def _styled(self, text: str, color: str) -> str:
+        return click.style(text, fg=color) if self.color and color else text
 
     def strong(self, text: str) -> str:
         """Return *text* in bold letters."""
@@ -68,8 +70,8 @@ class Screen:
         lines = ["  ".join(map(str.ljust, headers, widths)).rstrip()]
         for row in rows:
             cells = [
-                self.paint(cell, cell.ljust(width))
-                for cell, width in zip(row, widths, strict=True)
+                self._styled(cell.ljust(width), _color_of(header, cell))
+                for header, cell, width in zip(headers, row, widths, strict=True)
             ]
             lines.append("  ".join(cells).rstrip())
         return "\n".join(lines)
@@ -80,15 +82,24 @@ class Screen:
         from rich.table import Table
         from rich.text import Text
 
-        console = Console(highlight=False, no_color=not self.color, color_system="standard")
+        console = Console(
+            highlight=False,
+            force_terminal=self.color,
+            color_system="standard" if self.color else None,
+        )
         grid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
         for header in headers:
             grid.add_column(header, overflow="fold")
         for row in rows:
-            grid.add_row(*(Text(cell, style=_COLORS.get(cell, "")) for cell in row))
+            cells = zip(headers, row, strict=True)
+            grid.add_row(*(Text(cell, style=_color_of(header, cell)) for header, cell in cells))
         with console.capture() as capture:
             console.print(grid)
         return "\n".join(line.rstrip() for line in capture.get().splitlines())
+
+
+def _color_of(header: str, cell: str) -> str:
+    return (_COLORS if header else _SIGNS).get(cell, "")
 
 
 def problem_text(screen: Screen, problem: Mapping[str, Any]) -> str:

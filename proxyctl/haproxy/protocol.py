@@ -99,6 +99,11 @@ def delete(step: RemoveServer) -> str:
     return f"del server {_server(step.backend, step.name)}"
 
 
+def shut_sessions(step: RemoveServer) -> str:
+    """Return the command that ends all sessions of a server (management.txt 9.3)."""
+    return f"shutdown sessions server {_server(step.backend, step.name)}"
+
+
 def add_entry(step: PutMapEntry) -> str:
     """Return the command for a key that `set map` does not find: `add` alone piles them up."""
     row = f"{_map_word(step.key)} {_map_word(step.value)}"

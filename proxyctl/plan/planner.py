@@ -105,7 +105,10 @@ def _server_steps(
         backend = wanted.get(name)
         for server in _unwanted(backend, there):
             moved = (server.name, server.address, server.port) in alive
-            (tidy if moved else away).append(RemoveServer(name, server.name))
+            if server.state is ServerState.MAINT and server.sessions:
+                continue  # it gets nothing new; what it has is to end first
+            step = RemoveServer(name, server.name, gone=not moved)
+            (tidy if moved else away).append(step)
         if backend:
             for goal in backend.servers:
                 less, more = _one_server(name, backend, goal, there.get(goal.name))

@@ -29,10 +29,15 @@ class AddServer:
 
 @dataclass(frozen=True, slots=True)
 class RemoveServer:
-    """Take a server out of a backend: no new connection from now on, then delete it."""
+    """Take a server out of a backend: no new connection from now on, then delete it.
+
+    If its workload is `gone`, connections that do not end by themselves are cut; else the server
+    stays in maintenance until they have ended.
+    """
 
     backend: str
     name: str
+    gone: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,7 +152,7 @@ def test_a_server_in_use_is_left_in_maint_and_deleted_when_it_is_idle(running):
         request.start()
         connection, _ = slow.accept()
 
-        running.apply(RemoveServer("gitea", "new"))
+        running.apply(RemoveServer("gitea", "new", gone=False))
 
         assert running.server("new").state is ServerState.MAINT
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow")
@@ -160,6 +160,25 @@ def test_a_server_in_use_is_left_in_maint_and_deleted_when_it_is_idle(running):
         connection.close()
     assert answers == [(200, "slow")]
     assert eventually(lambda: is_removed(running, "new"))
+
+
+def test_what_a_server_that_is_gone_has_not_answered_is_cut(running):
+    answers = []
+    request = threading.Thread(target=lambda: answers.append(running.fetch()))
+    with socket.socket() as dead:
+        dead.bind(("127.0.0.1", 0))
+        dead.listen()
+        server = Server(name="new", address="127.0.0.1", port=dead.getsockname()[1])
+        running.apply(RemoveServer("gitea", "one"), AddServer("gitea", server))
+        request.start()
+        connection, _ = dead.accept()
+
+        running.apply(RemoveServer("gitea", "new"))
+        request.join()
+        connection.close()
+
+    assert is_removed(running, "new")
+    assert answers[0] != (200, "slow")
 
 
 def test_the_next_request_goes_to_the_new_address(running):

@@ -180,6 +180,7 @@ def test_hosts_and_paths_are_understood_as_browsers_write_them(
     }
     assert {case: served_by(lab, *case) for case in cases} == cases
     refused = [("a.test", "/x/../y"), ("a.test", "/%2e%2e/y"), ("a.test", "/a%00"),
+               ("a.test", "/api/%zz"), ("a.test", "/api/%"),
                ("b.test, a.test", "/"), ("a.test/api", "/")]  # fmt: skip
     assert [status(lab, *case) for case in refused] == [400] * len(refused)
 

@@ -105,6 +105,7 @@ export HOME=/run/home
 mount --make-rprivate /
 fresh /run
 fresh /dev/shm 1777
+mkdir -m 1777 /run/tmp
 mkdir -p /run/{home,lab/runtime,lock,netns}
 own_cgroups
 over /etc

@@ -124,8 +124,8 @@ enter() {
   [ -n "$group" ] || die "no lab has process $first"
   join_groups "$group" leaf
   exec nsenter --target "$first" --mount --net --pid --ipc --uts --cgroup \
-    env -i -C "$PWD" PATH="$venv/bin:$system" HOME=/run/home TERM="${TERM:-dumb}" LC_ALL=C.UTF-8 \
-    "$@"
+    env -i -C "$PWD" PATH="$venv/bin:$system" HOME=/run/home TMPDIR=/run/tmp \
+    TERM="${TERM:-dumb}" LC_ALL=C.UTF-8 "$@"
 }
 
 run() {

@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -131,7 +132,7 @@ def test_colours_are_added_to_words_and_never_instead_of_them(ask):
     _, coloured, _ = ask("ls", "--color", "always")
 
     assert "\x1b[32mUP" in coloured
-    assert coloured.replace("\x1b[32m", "").replace("\x1b[33m", "").replace("\x1b[0m", "") == plain
+    assert re.sub(r"\x1b\[[0-9]+m", "", coloured) == plain
 
 
 def test_a_table_on_a_terminal_keeps_every_word(monkeypatch):
@@ -141,6 +142,7 @@ def test_a_table_on_a_terminal_keeps_every_word(monkeypatch):
 
     text = screen.table(("HOST", "STATE"), [("git.example.com", "UP"), ("x" * 60, "DOWN")])
 
+    assert "\x1b" not in text
     assert "git.example.com" in text
     assert "DOWN" in text
     assert max(map(len, text.splitlines())) <= 40

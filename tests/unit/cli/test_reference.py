@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from proxyctl.cli import VERBS
 from proxyctl.cli.reference import label_markdown
 from proxyctl.routes.route import label_fields
 
@@ -26,12 +27,10 @@ def test_every_problem_has_an_entry_in_docs_and_every_entry_a_problem():
     assert explained == sorted(used)
 
 
-def test_every_verb_has_an_entry_in_docs(proxyctl):
-    _, out, _ = proxyctl("--help")
-    verbs = re.findall(r"^  ([a-z]+)  +[A-Z]", out, re.MULTILINE)
+def test_every_verb_has_an_entry_in_docs():
+    verbs = [verb for verbs in VERBS.values() for verb in verbs]
     text = (ROOT / "docs/commands.md").read_text(encoding="utf-8")
 
-    assert len(verbs) == 12
     assert [verb for verb in verbs if f"| `proxyctl {verb}" not in text] == []
 
 

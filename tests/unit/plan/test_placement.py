@@ -103,7 +103,7 @@ def test_servers_made_with_other_options_move_to_another_spare_before_they_go():
     got = steps(replace(there, maps=maps), A, B)
 
     assert [type(step) for step in got] == [PutMapEntry, AddServer, PutMapEntry, RemoveServer]
-    assert got[-1] == RemoveServer("::http-001", "b")
+    assert got[-1] == RemoveServer("::http-001", "b", gone=False)
     assert got[2] == PutMapEntry(MAP, "b.test/", "::http-002")
 
 
@@ -113,7 +113,7 @@ def test_a_section_whose_servers_have_new_options_is_replaced_by_a_spare():
     got = steps(running(world(A)), slow)
 
     assert not any(isinstance(step, Reload) for step in got)
-    assert got[-1] == RemoveServer("a", "a")
+    assert got[-1] == RemoveServer("a", "a", gone=False)
 
 
 def test_what_no_spare_can_carry_is_a_reload():

@@ -245,16 +245,18 @@ def test_garbage_is_passed_over(folder, wakeup, early):
     assert rung(wakeup, "c1") == {"c1"}
 
 
-def test_no_folder_at_all_is_told_once_for_debugging_and_never_rung(
-    tmp_path, wakeup, early, caplog
-):
+def test_no_folder_at_all_is_told_once_for_debugging_and_never_rung(tmp_path, wakeup, caplog):
+    bell = EarlyBell("main", wakeup, tmp_path / "events" / "events.log")
     with caplog.at_level("DEBUG", logger="proxyctl.podman.events_file"):
+        bell.start()
         time.sleep(0.5)
-        early.stop()
+        bell.stop()
 
-    assert len([one for one in caplog.records if one.name.startswith("proxyctl")]) <= 1
+    assert [one.levelname for one in caplog.records if one.name.startswith("proxyctl")] == [
+        "DEBUG"
+    ]
     assert wakeup.wait(0) == frozenset()
-    assert not early.is_alive()
+    assert not bell.is_alive()
 
 
 def test_a_stopped_bell_is_silent(folder, wakeup, early):
