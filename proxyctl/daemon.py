@@ -43,6 +43,8 @@ SETTLE = (0.3, 3.0)
 QUIET = 60.0
 """Seconds without a change until a reload for good housekeeping may be made."""
 NEVER = float("inf")
+LONGEST_SOCKET = 90
+"""Characters: HAProxy appends a suffix to it, and a unix socket's path has 107."""
 
 _MASTER_SOCKETS = {
     "own": "/run/proxyctl-haproxy/master.sock",
@@ -98,7 +100,11 @@ def _layout(settings: Settings, folders: Folders) -> Layout:
     folder = Path(settings.haproxy.folder) if settings.haproxy.folder else folders.run / "haproxy"
     mode = settings.haproxy.mode
     default = _MASTER_SOCKETS.get(mode, str(folders.run / "haproxy-master.sock"))
-    return Layout(folder=folder, master_socket=Path(settings.haproxy.master_socket or default))
+    master = Path(settings.haproxy.master_socket or default)
+    worker = master.with_name(f"{master.stem}-worker.sock")
+    if mode == "attach" or len(str(worker)) > LONGEST_SOCKET:
+        return Layout(folder=folder, master_socket=master)
+    return Layout(folder=folder, master_socket=master, worker_socket=worker)
 
 
 def _proxy(settings: Settings, folders: Folders) -> HAProxy:
@@ -117,6 +123,7 @@ def _identity(settings: Settings, folders: Folders, cookie_key: str) -> Global:
     return Global(
         folder=str(_layout(settings, folders).folder),
         owned=settings.haproxy.mode != "attach",
+        worker_socket=str(_layout(settings, folders).worker_socket or ""),
         maxconn=settings.haproxy.maxconn,
         hard_stop_after=settings.haproxy.hard_stop_after,
         log=settings.haproxy.log,

@@ -25,6 +25,9 @@ class Layout:
 
     folder: Path
     master_socket: Path
+    worker_socket: Path | None = None
+    """The worker's own (`stats socket`), where haproxy.cfg is ours: three times faster, and it
+    does not lose the end of long listings. None: the master hands everything on."""
 
     @property
     def config(self) -> Path:

@@ -5,12 +5,13 @@ A step that fails raises; nothing is swallowed, since the next cycle observes th
 
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from proxyctl.haproxy import answers, files, observing, reloading, runtime, validate
 from proxyctl.haproxy.files import SECTIONS_MAP, Layout
 from proxyctl.haproxy.process import EmbeddedProcess
-from proxyctl.haproxy.socket import NotListening, RuntimeSocket
+from proxyctl.haproxy.socket import Conversation, NotListening, RuntimeSocket
 from proxyctl.plan.capabilities import Capabilities, capabilities_of
 from proxyctl.plan.steps import Plan, Reload, Start, Step, WriteFiles
 from proxyctl.problems import CommandRejected, ConfigRejected, HAProxyUnavailable
@@ -47,6 +48,8 @@ class HAProxy:
         self._process = process
         self._patience = patience
         self._socket = RuntimeSocket(layout.master_socket)
+        own = layout.worker_socket
+        self._worker = RuntimeSocket(own, prefix="") if own else None
 
     def observe(self) -> Running:
         """Return what HAProxy is now; `alive=False` if nobody listens.
@@ -57,7 +60,7 @@ class HAProxy:
         while True:
             on_disk = files.read_digests(self.layout)
             try:
-                with self._socket.open() as talk:
+                with self._talk() as talk:
                     running = observing.observe(talk, self.layout, on_disk)
                 if running:
                     return running
@@ -68,10 +71,16 @@ class HAProxy:
                 raise HAProxyUnavailable("HAProxy was reloaded each time that it was asked")
             time.sleep(_POLL)
 
+    def _talk(self) -> AbstractContextManager[Conversation]:
+        """Connect to the worker: by its own socket, else (started without one) by the master."""
+        if self._worker and self._worker.is_answered():
+            return self._worker.open()
+        return self._socket.open()
+
     def pulse(self) -> int:
         """Return the pid of the worker, 0 if nobody answers: cheap enough for every second."""
         try:
-            with self._socket.open() as talk:
+            with self._talk() as talk:
                 return int(answers.parse_info(talk.ask("show info")).get("Pid", 0))
         except HAProxyUnavailable:
             return 0
@@ -102,7 +111,7 @@ class HAProxy:
             case Start():
                 self._start()
             case _:
-                with self._socket.open() as talk:
+                with self._talk() as talk:
                     can = capabilities_of(observing.version(talk))
                     runtime.do(talk, step, self.layout, can, removal_until=removal_until)
 
@@ -113,14 +122,14 @@ class HAProxy:
 
     def _disk_is_loaded(self) -> bool:
         """Tell whether the files on disk are those that run, judged by their sections."""
-        with self._socket.open() as talk:
+        with self._talk() as talk:
             return observing.loaded_sections(talk, self.layout) == self._sections_on_disk()
 
     def _sections_on_disk(self) -> dict[str, str]:
         return answers.parse_map_file(files.read_texts(self.layout).get(SECTIONS_MAP, ""))
 
     def _reload(self) -> None:
-        with self._socket.open() as talk:
+        with self._talk() as talk:
             can = capabilities_of(observing.version(talk))
             state = answers.state_to_keep(talk.ask("show servers state"))
         files.write_server_state(self.layout, state)

@@ -116,6 +116,14 @@ class RuntimeSocket:
         self._prefix = prefix
         self._timeout = timeout
 
+    def is_answered(self) -> bool:
+        """Tell whether somebody listens."""
+        try:
+            self._connect(self._timeout).close()
+        except HAProxyUnavailable:
+            return False
+        return True
+
     @contextmanager
     def open(self) -> Iterator[Conversation]:
         """Connect, for as long as one batch of commands takes."""

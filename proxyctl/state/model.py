@@ -144,6 +144,8 @@ class Global:
     """Absolute path of the configuration's folder: the names of the maps begin with it."""
     owned: bool = True
     """False: somebody else's haproxy.cfg has the `global` section, and may be read before ours."""
+    worker_socket: str = ""
+    """Path for the worker's `stats socket`; "" for none."""
     maxconn: int = 0
     """0: HAProxy computes it from the limit of file descriptors."""
     hard_stop_after: str = "15m"

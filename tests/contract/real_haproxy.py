@@ -80,7 +80,9 @@ class Lab:
     """A folder, ports, a process and the HAProxy that is tested."""
 
     def __init__(self, folder: Path) -> None:
-        self.layout = Layout(folder / "haproxy", folder / "master.sock")
+        self.layout = Layout(
+            folder / "haproxy", folder / "master.sock", folder / "haproxy" / "worker.sock"
+        )
         self.process = EmbeddedProcess(self.layout, binary=BINARY)
         self.proxy = HAProxy(self.layout, binary=BINARY, process=self.process)
         names = ("port", "one", "two")
