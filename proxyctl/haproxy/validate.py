@@ -32,7 +32,8 @@ def check(
                 f"{folder}/{files.MAPS}/", f"{private.folder}/{files.MAPS}/"
             )
         files.write(private, here, here)
-        result = _run(binary, [*map(str, before), str(private.config)], name, timeout)
+        others = [_redirected(str(other), folder, private.folder) for other in before]
+        result = _run(binary, [*others, str(private.config)], name, timeout)
         if result.returncode < 0:
             raise HAProxyUnavailable(f"{binary} -c was ended by signal {-result.returncode}")
         if result.returncode:
@@ -40,6 +41,21 @@ def check(
             raise ConfigRejected(
                 tuple((line, text.replace(f"{name}/", "")) for line, text in alerts)
             )
+
+
+def _redirected(config: str, folder: Path | None, private: Path) -> str:
+    """Return a file to read for *config*: a copy, if it looks our maps up where they will be."""
+    try:
+        text = Path(config).read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return config  # a folder, or for HAProxy to complain about
+    maps = f"{folder}/{files.MAPS}/"
+    if folder is None or maps not in text:
+        return config
+    copy = private / f"copy-of-{Path(config).name}"
+    redirected = text.replace(maps, f"{private}/{files.MAPS}/")
+    copy.write_text(redirected, encoding="utf-8", errors="surrogateescape")
+    return str(copy)
 
 
 def _alerts(stderr: str, file: str) -> tuple[Alert, ...]:
