@@ -87,9 +87,9 @@ class Admission:
 
         None if the administrator's templates have changed: that is for `admit`.
         """
-        if dict(self._overrides()) != self.templates:
-            return None
         try:
+            if dict(self._overrides()) != self.templates:
+                return None
             decision = self._decide(tuple(workloads), memory, self.templates)
         except ConfigRejected:
             return None
@@ -100,11 +100,15 @@ class Admission:
     ) -> tuple[Decision | None, tuple[Problem, ...]]:
         """Return a decision that `haproxy -c` accepts, and the problems that this brought up."""
         workloads = tuple(workloads)
-        own = dict(self._overrides())
+        problems: tuple[Problem, ...] = ()
+        try:
+            own = dict(self._overrides())
+        except ConfigRejected as unreadable:
+            own = self.templates
+            problems = (troubles.rejected_without_routes(str(unreadable), own_templates=True),)
         if own != self._own:  # what was refused with other templates deserves another try
             self._own = own
             self._quarantine.clear()
-        problems: tuple[Problem, ...] = ()
         for templates in (own, self.templates) if self.templates != own else (own,):
             try:
                 decision = self._admitted(workloads, memory, templates)

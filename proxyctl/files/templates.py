@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import proxyctl
-from proxyctl.problems import SettingsError
+from proxyctl.problems import ConfigRejected, SettingsError
 
 SUFFIX = ".j2"
 
@@ -19,8 +19,15 @@ def packaged() -> dict[str, str]:
 
 
 def overrides(folder: Path) -> dict[str, str]:
-    """Return the administrator's templates; one of the same name wins over the packaged one."""
-    return _read(folder) if folder.is_dir() else {}
+    """Return the administrator's templates; one of the same name wins over the packaged one.
+
+    Raises ConfigRejected if one cannot be read: to do without it is not what they want.
+    """
+    try:
+        return _read(folder) if folder.is_dir() else {}
+    except OSError as error:
+        text = f"template {error.filename}: {error.strerror}"
+        raise ConfigRejected(((None, text),)) from error
 
 
 def _read(folder: Path) -> dict[str, str]:

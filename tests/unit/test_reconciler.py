@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from proxyctl.files import templates
 from proxyctl.files.memory import Memory
 from proxyctl.plan.steps import Reload, SetServerAddress, Start
 from proxyctl.problems import ConfigRejected, SourceUnavailable
@@ -243,3 +244,20 @@ def test_a_stopped_pod_comes_back_without_a_reload():
 
     assert not any(isinstance(step, Reload) for step in proxy.steps)
     assert proxy.servers["a"]["a"].address == "10.88.0.2"
+
+
+def test_a_template_that_cannot_be_read_is_told_and_the_last_good_ones_stay(tmp_path):
+    (tmp_path / "global.cfg.j2").write_text("global\n    maxconn 7\n")
+    proxy = SimulatedHAProxy(alive=False)
+    source = FakeSource(A)
+    reconciler = service(proxy, source, overrides=lambda: templates.overrides(tmp_path))
+    reconciler.cycle(frozenset())
+    (tmp_path / "backend.cfg.j2").mkdir()
+    source.workloads.append(B)
+
+    view = reconciler.cycle(frozenset())
+
+    assert "maxconn 7" in proxy.disk["haproxy.cfg"]
+    assert routes(proxy).keys() == {"a.test/", "b.test/"}
+    assert [p.id for p in view.problems] == ["PX302"]
+    assert "Is a directory" in view.problems[0].where
