@@ -185,4 +185,6 @@ class Admission:
         guilty = suspects(decision.desired, decision.rendered, rejected.alerts)
         if not guilty or not is_good(uids - guilty):
             guilty = culprits(uids, is_good)
+        if guilty == uids and templates != self.templates:
+            raise rejected  # new templates that suit nobody are at fault, not the pods
         return tuple(workload for workload in workloads if workload.uid in guilty)

@@ -36,6 +36,8 @@ class StaticSource:
         last, self._last = self._last, {}
         for file in sorted(self._folder.glob("*.toml")):
             try:
+                if not file.is_file():
+                    raise OSError("not a regular file")  # a pipe would hold us for ever
                 text = file.read_text(encoding="utf-8")
                 tables = tomllib.loads(text)
             except (OSError, ValueError) as error:

@@ -121,7 +121,7 @@ def _punycode(name: str) -> str:
 
 def parse_hosts(text: str) -> tuple[str, ...]:
     """Return host names; `*.example.com` stands for every name below, `*` for every name."""
-    return tuple(_host_pattern(item) for item in _items(text))
+    return tuple(dict.fromkeys(_host_pattern(item) for item in _items(text)))
 
 
 def _host_pattern(text: str) -> str:

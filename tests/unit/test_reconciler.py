@@ -261,3 +261,21 @@ def test_a_template_that_cannot_be_read_is_told_and_the_last_good_ones_stay(tmp_
     assert routes(proxy).keys() == {"a.test/", "b.test/"}
     assert [p.id for p in view.problems] == ["PX302"]
     assert "Is a directory" in view.problems[0].where
+
+
+def test_new_templates_that_suit_no_pod_take_no_route_away():
+    def refuse(texts):
+        lines = texts["haproxy.cfg"].splitlines()
+        bad = [n for n, line in enumerate(lines, 1) if "bogus" in line]
+        return ConfigRejected(((bad[0], "unknown keyword 'bogus'"),)) if bad else None
+
+    proxy = SimulatedHAProxy(refuses=refuse, alive=False)
+    own = {}
+    reconciler = service(proxy, FakeSource(A, B), overrides=lambda: own)
+    reconciler.cycle(frozenset())
+    own["backend.cfg.j2"] = templates.packaged()["backend.cfg.j2"] + "    bogus\n"
+
+    view = reconciler.cycle(frozenset())
+
+    assert routes(proxy) == {"a.test/": "a", "b.test/": "b"}
+    assert [p.id for p in view.problems] == ["PX302"]

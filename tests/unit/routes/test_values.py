@@ -52,6 +52,7 @@ def test_a_good_word_with_something_behind_it_is_refused(parse, good, suffix):
         ("Git.Example.COM.", ("git.example.com",)),
         ("a.test, b.test", ("a.test", "b.test")),
         ("a.test,a.test", ("a.test",)),
+        ("a.test,A.test,a.test.", ("a.test",)),
         ("*.example.com", ("*.example.com",)),
         ("*", ("*",)),
         ("[::1]", ("[::1]",)),
