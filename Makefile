@@ -39,4 +39,9 @@ format: venv ## format the code, and mend what ruff can
 
 clean: ## remove what make and the tools made here (packages stay)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf bench/.venv bench/work bench/results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: bench
+bench: install ## measure it beside a static haproxy.cfg, Traefik and a script (as root, 20 minutes)
+	@$(BIN)/python bench/run.py $(BENCH_ARGS)
