@@ -57,7 +57,6 @@ class House:
     """The parts of one service, built for one set of settings."""
 
     settings: Settings
-    folders: Folders
     reconciler: Reconciler
     proxy: HAProxy
     sources: tuple[PodmanSource, ...]
@@ -77,7 +76,7 @@ def build(settings: Settings, folders: Folders, *, read_only: bool) -> House:
         identity=_identity(settings, folders, secret.peek(key) if read_only else secret.keep(key)),
         memory=memory.load(_memory_file(folders)),
     )
-    return House(settings, folders, reconciler, proxy, sources)
+    return House(settings, reconciler, proxy, sources)
 
 
 def _podman_source(socket: Socket, settings: Settings) -> PodmanSource:
@@ -293,8 +292,9 @@ class Service:
         reconciler = self._house.reconciler
         now = time.monotonic()
         if rings or now >= min(due.resync, reconciler.due) or self._has_to_try():
-            everything = now >= due.resync or not rings
-            view = reconciler.cycle(frozenset() if everything else rings)
+            # Only the resync reads everything; a retry or a departure reads nothing anew.
+            none = frozenset({Ring("timer")})
+            view = reconciler.cycle(frozenset() if now >= due.resync else rings or none)
             self._after(view)
             if view.applied or not reconciler.settled:
                 due.happened(time.monotonic(), settled=reconciler.settled)
@@ -324,6 +324,8 @@ class Service:
             log.error("the settings were not taken over: %s", error)  # noqa: TRY400
             return
         self._save()
+        for source in self._house.sources:
+            source.close()
         self._house = build(settings, self._folders, read_only=False)
         log.info("settings read again")
 
@@ -379,5 +381,3 @@ def _tell(view: View, known: frozenset[object] = frozenset()) -> None:
             change.milliseconds,
             ", ".join(change.causes),
         )
-    if os.environ.get("PROXYCTL_DEBUG"):
-        log.info("counters: %s", dict(view.counters))

@@ -22,7 +22,7 @@ from proxyctl.files.memory import Memory
 from proxyctl.overrides import with_overrides
 from proxyctl.plan.describe import describe
 from proxyctl.plan.planner import make_plan
-from proxyctl.plan.steps import Plan, RemoveServer
+from proxyctl.plan.steps import Plan, RemoveServer, dearest
 from proxyctl.problems import Problem, ProxyctlError, SourceUnavailable
 from proxyctl.routes.workload import Workload
 from proxyctl.settings import Settings
@@ -133,7 +133,7 @@ class Reconciler:
         self._ask_sources(rings)
         self.memory = with_overrides(self.memory, rings, self._read.all())
         view = self._at_once()
-        if view is None or view.haproxy_error or view.plan.cost in {"reload", "start"}:
+        if view is None or view.plan.cost in {"reload", "start"}:
             done = view.applied if view else ()
             view = self._whole(carry_out=True)
             view = replace(view, applied=(*done, *view.applied))
@@ -291,8 +291,7 @@ class Reconciler:
     # ---- tell ----------------------------------------------------------------------------
 
     def _recorded(self, view: View, rings: frozenset[Ring], *, milliseconds: int) -> View:
-        costs = [plan.cost for plan in view.applied]
-        cost = next((c for c in ("start", "reload", "runtime", "file") if c in costs), "noop")
+        cost = dearest(plan.cost for plan in view.applied)
         kind = "failed" if view.haproxy_error else cost
         counters = {**view.counters, kind: view.counters.get(kind, 0) + 1}
         changes = view.changes
@@ -301,7 +300,7 @@ class Reconciler:
                 id=changes[-1].id + 1 if changes else 1,
                 time=view.time,
                 causes=_causes(rings) or ("timer" if changes else "start",),
-                cost=cost,  # type: ignore[arg-type]
+                cost=cost,
                 steps=tuple(_words_of(plan) for plan in view.applied),
                 milliseconds=milliseconds,
                 error=view.haproxy_error,
@@ -312,7 +311,7 @@ class Reconciler:
 
 def _changed(rings: frozenset[Ring], key: str) -> frozenset[str] | None:
     """Return what a source is to read again: None is everything."""
-    if not rings or any(ring.source in {"timer", "signal"} for ring in rings):
+    if not rings:
         return None
     ids = frozenset(ring.changed for ring in rings if ring.source == key)
     return None if "" in ids else ids

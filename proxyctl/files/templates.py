@@ -1,7 +1,9 @@
 """The templates of haproxy.cfg: those that come with proxyctl, and an administrator's own."""
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 import proxyctl
 from proxyctl.problems import ConfigRejected, SettingsError
@@ -9,12 +11,13 @@ from proxyctl.problems import ConfigRejected, SettingsError
 SUFFIX = ".j2"
 
 
-def packaged() -> dict[str, str]:
-    """Return the templates that come with proxyctl, by name."""
+@cache
+def packaged() -> Mapping[str, str]:
+    """Return the templates that come with proxyctl, by name; read once, not in every cycle."""
     package = Path(proxyctl.__file__).parent
     for folder in (package / "haproxy-templates", package.parent / "haproxy-templates"):
         if folder.is_dir():
-            return _read(folder)
+            return MappingProxyType(_read(folder))
     raise SettingsError("haproxy-templates is missing from this installation")
 
 

@@ -12,10 +12,9 @@ from pathlib import Path
 
 from proxyctl.problems import HAProxyUnavailable, NotPermitted
 from proxyctl.state.digest import digest
+from proxyctl.state.render import CONFIG
 
-CONFIG = "haproxy.cfg"
 MAPS = "maps"
-SECTIONS_MAP = "maps/sections.map"
 _NAME = re.compile(r"haproxy\.cfg|maps/[A-Za-z0-9_][A-Za-z0-9_.:-]*\.map")
 
 

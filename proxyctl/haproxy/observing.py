@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 from proxyctl.haproxy import answers, protocol
-from proxyctl.haproxy.files import SECTIONS_MAP, Layout
+from proxyctl.haproxy.files import Layout
 from proxyctl.haproxy.socket import Conversation
 from proxyctl.problems import HAProxyUnavailable
 from proxyctl.state.model import Running
+from proxyctl.state.render import SECTIONS_MAP
 
 
 def observe(talk: Conversation, layout: Layout, on_disk: Mapping[str, str]) -> Running | None:

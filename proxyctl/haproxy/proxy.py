@@ -9,13 +9,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from proxyctl.haproxy import answers, files, observing, reloading, runtime, validate
-from proxyctl.haproxy.files import SECTIONS_MAP, Layout
+from proxyctl.haproxy.files import Layout
 from proxyctl.haproxy.process import EmbeddedProcess
 from proxyctl.haproxy.socket import Conversation, NotListening, RuntimeSocket
 from proxyctl.plan.capabilities import Capabilities, capabilities_of
 from proxyctl.plan.steps import Plan, Reload, Start, Step, WriteFiles
 from proxyctl.problems import CommandRejected, ConfigRejected, HAProxyUnavailable
 from proxyctl.state.model import Running
+from proxyctl.state.render import SECTIONS_MAP
 
 _POLL = 0.02
 _REFUSING = 0.5

@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from proxyctl.haproxy import files
 from proxyctl.haproxy.answers import Alert, parse_alerts
 from proxyctl.problems import ConfigRejected, HAProxyUnavailable
+from proxyctl.state.render import CONFIG
 
 
 def check(
@@ -28,7 +29,7 @@ def check(
         private = files.Layout(Path(name), Path(name) / "none.sock")
         here = dict(texts)
         if folder is not None:
-            here[files.CONFIG] = here[files.CONFIG].replace(
+            here[CONFIG] = here[CONFIG].replace(
                 f"{folder}/{files.MAPS}/", f"{private.folder}/{files.MAPS}/"
             )
         files.write(private, here, here)

@@ -67,12 +67,12 @@ def place(desired: Desired, rendered: Rendered, running: Running, *, quiet: bool
         else:
             loaded[backend.name] = spare
             claims[backend.name] = Claimed(spare=spare, options=options_digest(backend))
-    stale = tuple(sorted(name for name, row in before.items() if loaded.get(name) != row.spare))
+    kept = {name for name, row in before.items() if loaded.get(name) == row.spare}
     reasons = (*_reasons(rendered, running, unplaced), *(_low(free, desired) if quiet else ()))
     return Placement(
         loaded=loaded,
         claims=claims,
-        stale=tuple(name for name in stale if name not in claims),
+        stale=tuple(sorted(before.keys() - kept - claims.keys())),
         reasons=reasons,
     )
 

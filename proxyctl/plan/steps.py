@@ -4,7 +4,7 @@
 class here, a line in `Step`, and whatever mypy then complains about.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -123,6 +123,7 @@ Step = (
     | Start
 )
 Cost = Literal["noop", "file", "runtime", "reload", "start"]
+_DEAREST_FIRST: tuple[Cost, ...] = ("start", "reload", "runtime", "file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +142,13 @@ class Plan:
     @property
     def cost(self) -> Cost:
         """Return the dearest kind of step: what the counters count."""
-        kinds = {cost_of(step) for step in self.steps}
-        order: tuple[Cost, ...] = ("start", "reload", "runtime", "file")
-        return next((cost for cost in order if cost in kinds), "noop")
+        return dearest(cost_of(step) for step in self.steps)
+
+
+def dearest(costs: Iterable[Cost]) -> Cost:
+    """Return the dearest of *costs*, `noop` if there are none."""
+    kinds = set(costs)
+    return next((cost for cost in _DEAREST_FIRST if cost in kinds), "noop")
 
 
 def cost_of(step: Step) -> Cost:

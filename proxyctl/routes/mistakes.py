@@ -4,6 +4,7 @@ Each names the object that the user wrote, the effect on the traffic, and the fi
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from difflib import get_close_matches
 
 from proxyctl.problems import Problem, Severity
@@ -159,13 +160,4 @@ def unreachable(workload: Workload, why: str, fix: str) -> Problem:
 
 def kept(problem: Problem) -> Problem:
     """Return *problem* with the effect that it has where the last good route stays."""
-    return Problem(
-        id=problem.id,
-        subject=problem.subject,
-        summary=problem.summary,
-        where=problem.where,
-        effect="the route that it had before stays",
-        fix=problem.fix,
-        severity=problem.severity,
-        workload=problem.workload,
-    )
+    return replace(problem, effect="the route that it had before stays")

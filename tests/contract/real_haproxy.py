@@ -13,12 +13,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from proxyctl.haproxy.files import SECTIONS_MAP, Layout, write
+from proxyctl.haproxy.files import Layout, write
 from proxyctl.haproxy.process import EmbeddedProcess
 from proxyctl.haproxy.proxy import HAProxy
 from proxyctl.plan.steps import Plan, Reload, Step, WriteFiles
 from proxyctl.state.model import RunningServer
-from proxyctl.state.render import parse_sections
+from proxyctl.state.render import SECTIONS_MAP, parse_sections
 
 BINARY = os.environ.get("PROXYCTL_TEST_HAPROXY", "haproxy")
 
