@@ -154,8 +154,7 @@ def apply_once(settings: Settings, folders: Folders, *, dry_run: bool) -> View:
         return look(settings, folders)
     Lock(folders.run / "lock").take()
     house = build(settings, folders, read_only=False)
-    house.reconciler.cycle(frozenset())
-    view = house.reconciler.settle()
+    view = house.reconciler.once()
     memory.save(_memory_file(folders), house.reconciler.memory)
     return view
 

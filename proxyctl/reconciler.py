@@ -139,6 +139,13 @@ class Reconciler:
             view = replace(view, applied=(*done, *view.applied))
         return self._turned(self._recorded(view, rings, milliseconds=_ms_since(begin)))
 
+    def once(self) -> View:
+        """Read everything and carry it out whole, files included: for who does not stay."""
+        begin = time.monotonic()
+        self._ask_sources(frozenset())
+        view = self._whole(carry_out=True)
+        return self._turned(self._recorded(view, frozenset(), milliseconds=_ms_since(begin)))
+
     def settle(self, *, quiet: bool = False) -> View:
         """Check and write the files, and whatever else is left to do. Asks no source."""
         begin = time.monotonic()

@@ -19,6 +19,7 @@ from proxyctl.state.spares import (
     names,
     options_digest,
     parse_claims,
+    spare_kind,
 )
 
 LOW = 4
@@ -50,7 +51,7 @@ def place(desired: Desired, rendered: Rendered, running: Running, *, quiet: bool
         section = f"backend/{backend.name}"
         if running.sections.get(section) == wanted[section]:
             loaded[backend.name] = backend.name
-        elif claimed and claimed.options == options_digest(backend) and kind_of(backend):
+        elif claimed and _still_fits(backend, claimed):
             loaded[backend.name] = claimed.spare
         elif not backend.passing:
             homeless.append(backend)
@@ -75,6 +76,12 @@ def place(desired: Desired, rendered: Rendered, running: Running, *, quiet: bool
         stale=tuple(sorted(before.keys() - kept - claims.keys())),
         reasons=reasons,
     )
+
+
+def _still_fits(backend: Backend, claimed: Claimed) -> bool:
+    """Tell whether a spare serves a backend as it is to be now."""
+    same_kind = spare_kind(claimed.spare) == kind_of(backend)
+    return same_kind and claimed.options == options_digest(backend)
 
 
 def _free(

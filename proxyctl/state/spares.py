@@ -55,7 +55,12 @@ def kind_of(backend: Backend) -> str | None:
 
 def is_spare(name: str) -> bool:
     """Tell whether a backend's name is that of a spare."""
-    return name.startswith(tuple(f"::{kind}-" for kind in KINDS))
+    return spare_kind(name) is not None
+
+
+def spare_kind(name: str) -> str | None:
+    """Return the kind of a spare by its name, None if it is no spare's."""
+    return next((kind for kind in KINDS if name.startswith(f"::{kind}-")), None)
 
 
 def options_digest(backend: Backend) -> str:

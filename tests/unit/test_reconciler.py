@@ -279,3 +279,16 @@ def test_new_templates_that_suit_no_pod_take_no_route_away():
 
     assert routes(proxy) == {"a.test/": "a", "b.test/": "b"}
     assert [p.id for p in view.problems] == ["PX302"]
+
+
+def test_once_leaves_nothing_for_later_and_tells_what_it_did():
+    proxy, source = SimulatedHAProxy(alive=False), FakeSource(A)
+    reconciler = service(proxy, source)
+    reconciler.once()
+    source.workloads = [pod("a", "10.88.0.9", host="a.test", port="80")]
+
+    view = reconciler.once()
+
+    assert view.plan.steps == ()
+    assert [plan.cost for plan in view.applied] == ["runtime"]
+    assert "10.88.0.9" in proxy.disk["haproxy.cfg"]

@@ -75,6 +75,19 @@ def test_a_spare_that_stands_for_a_backend_goes_on_to():
     assert steps(replace(there, maps=maps), A, B) == []
 
 
+def test_a_route_that_turns_sticky_moves_to_a_spare_of_that_kind():
+    options = spares.options_digest(world(B).desired.backends[0])
+    there = with_claim(running(world(A)), "b", "::http-001", options, server("b", "10.88.0.3"))
+    maps = {**there.maps, MAP: (("a.test/", "a"), ("b.test/", "::http-001"))}
+    sticky = pod("b", "10.88.0.3", host="b.test", port="80", sticky="cookie")
+
+    got = steps(replace(there, maps=maps), A, sticky)
+
+    assert PutMapEntry(CLAIMS_MAP, "b", f"::sticky-001|{options}") in got
+    assert PutMapEntry(MAP, "b.test/", "::sticky-001") in got
+    assert got[-1] == RemoveServer("::http-001", "b", gone=False)
+
+
 def test_a_spare_is_let_go_when_its_pod_is():
     options = spares.options_digest(world(B).desired.backends[0])
     there = with_claim(running(world(A)), "b", "::http-001", options, server("b", "10.88.0.3"))
