@@ -16,6 +16,11 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 
+def printable(text: str) -> str:
+    """Return a stranger's text as it may be printed: control characters escaped."""
+    return "".join(ch if ch.isprintable() else ascii(ch)[1:-1] for ch in text)
+
+
 class Severity(StrEnum):
     """How much a problem costs: an error costs traffic, a warning does not (yet)."""
 

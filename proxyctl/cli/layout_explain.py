@@ -5,6 +5,7 @@ from typing import Any
 
 from proxyctl.cli.layout import change_text, workload_name
 from proxyctl.cli.output import Screen, problem_text
+from proxyctl.problems import printable
 
 Document = dict[str, Any]
 _WIDTH = 8
@@ -12,15 +13,18 @@ _WIDTH = 8
 
 def explanation_text(screen: Screen, document: Document) -> str:
     """Return the whole explanation."""
+    target = printable(document["target"])
     parts = [_workload(screen, part) for part in document["workloads"]]
     told = [part for part in document["lookups"] if part["routed"] or not document["routed"]]
-    parts += [_lookup(screen, part, document["target"]) for part in told]
+    parts += [_lookup(screen, part, target) for part in told]
     silent = [part["entrypoint"] for part in document["lookups"] if part not in told]
     if silent:
         parts[-1] += "\n" + _line("others", f"not published on entrypoint {', '.join(silent)}")
     if document["reason"]:
-        head = "" if parts else f"{document['target']}  {screen.paint(document['verdict'])}\n"
-        parts.append(head + _line("note" if document["routed"] else "reason", document["reason"]))
+        head = "" if parts else f"{target}  {screen.paint(document['verdict'])}\n"
+        parts.append(
+            head + _line("note" if document["routed"] else "reason", printable(document["reason"]))
+        )
     return "\n\n".join(parts)
 
 
@@ -58,7 +62,7 @@ def _workload(screen: Screen, part: Document) -> str:
 def _label(label: Document) -> str:
     origin = "" if label["from"] in {"pod", "container", "static"} else f"      {label['from']}"
     note = f": {label['note']}" if label["note"] else ""
-    return f"{label['label']}={label['value']}{origin}{note}"
+    return printable(f"{label['label']}={label['value']}{origin}{note}")
 
 
 def _route(screen: Screen, route: Document) -> list[str]:
@@ -90,7 +94,7 @@ def _lookup(screen: Screen, part: Document, target: str) -> str:
         _line("entry", f"{part['entrypoint']}, which listens on {' '.join(part['bind'])}")
     )
     if part["mode"] == "http":
-        lines.append(_line("asked", f"host {part['host']}   path {part['path']}"))
+        lines.append(_line("asked", printable(f"host {part['host']}   path {part['path']}")))
     if part["refusal"]:
         lines.append(_line("refused", f"{part['refusal']}: HAProxy answers 400"))
     lines += _lines("keys", _candidates(part["candidates"]))

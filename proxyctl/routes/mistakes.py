@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from difflib import get_close_matches
 
-from proxyctl.problems import Problem, Severity
+from proxyctl.problems import Problem, Severity, printable
 from proxyctl.routes.route import HEADER_PREFIXES, label_fields
 from proxyctl.routes.workload import Workload
 
@@ -17,8 +17,8 @@ _ALL = "all labels: proxyctl labels"
 
 def shown(text: str, limit: int = 60) -> str:
     """Return *text* printable and short: control characters escaped, the rest left away."""
-    printable = "".join(ch if ch.isprintable() else ascii(ch)[1:-1] for ch in text[: limit + 1])
-    return printable if len(printable) <= limit else printable[: limit - 1] + "…"
+    short = printable(text[: limit + 1])
+    return short if len(short) <= limit else short[: limit - 1] + "…"
 
 
 def _problem(  # noqa: PLR0913 - the fields of a problem

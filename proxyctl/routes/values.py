@@ -120,7 +120,7 @@ def _punycode(name: str) -> str:
 
 
 def parse_hosts(text: str) -> tuple[str, ...]:
-    """Return host names; `*.example.com` stands for every name below, `*` for every name."""
+    """Return host names; `*.example.com` stands for the names below it, `*` for every name."""
     return tuple(dict.fromkeys(_host_pattern(item) for item in _items(text)))
 
 

@@ -118,7 +118,8 @@ class StatusServer:
         server.task_dispatcher.shutdown(timeout=0.1)
         server.trigger.pull_trigger(lambda: _close(server))
         if self._thread:
-            self._thread.join(timeout=0.1)
+            # Until its loop has ended it may close file descriptors that are others' by then.
+            self._thread.join(timeout=0.5)
         self._path.unlink(missing_ok=True)
 
     def _state(self, query: Query) -> Reply:
