@@ -11,6 +11,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -116,7 +117,8 @@ class StatusServer:
         # The workers first: they write to the trigger's pipe, which is closed next, and that in
         # the loop's own thread, so that no socket is closed under its feet.
         server.task_dispatcher.shutdown(timeout=0.1)
-        server.trigger.pull_trigger(lambda: _close(server))
+        with suppress(OSError):  # its pipe is closed already: seen twice, under load
+            server.trigger.pull_trigger(lambda: _close(server))
         if self._thread:
             # Until its loop has ended it may close file descriptors that are others' by then.
             self._thread.join(timeout=0.5)

@@ -175,3 +175,13 @@ def test_who_may_not_ask_is_told_so(served):
             client.get(served, "/v1/status")
     finally:
         os.seteuid(0)
+
+
+def test_a_server_whose_loop_has_ended_by_itself_can_be_stopped(path):
+    server = StatusServer(path, sample.view)
+    server.start()
+    server._server.trigger.close()
+
+    server.stop()
+
+    assert not path.exists()
