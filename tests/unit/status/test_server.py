@@ -4,6 +4,7 @@ import os
 import socket
 import stat
 import threading
+import time
 
 import pytest
 
@@ -180,7 +181,12 @@ def test_who_may_not_ask_is_told_so(served):
 def test_a_server_whose_loop_has_ended_by_itself_can_be_stopped(path):
     server = StatusServer(path, sample.view)
     server.start()
-    server._server.trigger.close()
+    trigger = server._server.trigger
+    trigger.pull_trigger(trigger.close)  # in the loop's own thread: nobody else may close there
+    eventually = time.monotonic() + 5
+    while not trigger._closed and time.monotonic() < eventually:
+        time.sleep(0.01)
+    assert trigger._closed
 
     server.stop()
 
