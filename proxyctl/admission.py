@@ -11,6 +11,7 @@ from proxyctl.files.memory import Memory
 from proxyctl.files.templates import merged
 from proxyctl.plan.quarantine import culprits, suspects
 from proxyctl.problems import ConfigRejected, HAProxyUnavailable, Problem
+from proxyctl.recent import Recent
 from proxyctl.routes.claims import Match, Translation, translate
 from proxyctl.routes.conflicts import Resolution, resolve
 from proxyctl.routes.workload import Workload
@@ -33,24 +34,27 @@ class Decision:
     problems: tuple[Problem, ...] = ()
 
 
-def decide(
+def decide(  # noqa: PLR0913 - the parts of the house
     workloads: Iterable[Workload],
     settings: Settings,
     identity: Global,
     memory: Memory,
     templates: Mapping[str, str],
+    *,
+    recent: Recent | None = None,
 ) -> Decision:
     """Return what HAProxy should be for *workloads*. Raises ConfigRejected for bad templates."""
+    recent = recent or Recent()
     served: Mapping[Match, str] = dict(memory.served)
     good = {workload.uid: workload for workload in memory.good}
-    translation = translate(workloads, settings, good)
+    translation = translate(workloads, settings, good, recent)
     resolution = resolve(translation.claims, served)
-    wanted = desired(resolution.shares, settings, identity, dict(memory.overrides))
+    wanted = desired(resolution.shares, settings, identity, dict(memory.overrides), recent)
     return Decision(
         translation=translation,
         resolution=resolution,
         desired=wanted,
-        rendered=render(wanted, templates),
+        rendered=render(wanted, templates, recent),
         problems=(*translation.problems, *resolution.problems),
     )
 
@@ -81,12 +85,14 @@ class Admission:
         self._accepted = ""
         """The haproxy.cfg that `haproxy -c` accepted last, to ask once only."""
         self._quarantine: dict[Workload, Problem] = {}
+        self._recent = Recent()
 
     def draft(self, workloads: Iterable[Workload], memory: Memory) -> Decision | None:
         """Decide without asking `haproxy -c`: good enough for what the runtime API checks.
 
         None if the administrator's templates have changed: that is for `admit`.
         """
+        self._recent.turn()
         try:
             if dict(self._overrides()) != self.templates:
                 return None
@@ -99,6 +105,7 @@ class Admission:
         self, workloads: Iterable[Workload], memory: Memory
     ) -> tuple[Decision | None, tuple[Problem, ...]]:
         """Return a decision that `haproxy -c` accepts, and the problems that this brought up."""
+        self._recent.turn()
         workloads = tuple(workloads)
         problems: tuple[Problem, ...] = ()
         try:
@@ -152,7 +159,9 @@ class Admission:
         if SHAPING_TEMPLATES & templates.keys():
             # A spare backend would not look as the administrator wants backends to look.
             identity = replace(identity, spares=())
-        return decide(admitted, self._settings, identity, memory, merged(templates))
+        return decide(
+            admitted, self._settings, identity, memory, merged(templates), recent=self._recent
+        )
 
     def _check(self, rendered: Rendered) -> None:
         text = rendered.texts[CONFIG]
