@@ -51,7 +51,7 @@ class Part:
         servers = {
             name: servers
             for name, servers in running.servers.items()
-            if name in seen or (is_spare(name) and name not in taken)
+            if name in seen or (name[:1] == ":" and is_spare(name) and name not in taken)
         }
         keys = {**self.keys, CLAIMS_MAP: self.backends}
         maps = {
