@@ -1,7 +1,14 @@
+import os
+
+import pytest
+
 from proxyctl.files import memory, secret, templates
 from proxyctl.files.static import StaticSource, entries
+from proxyctl.problems import ConfigRejected
 from proxyctl.routes.claims import Match
 from tests.pipeline import pod
+
+NAS = '[nas]\nhost = "nas.test"\nserver = "192.0.2.5:5000"\n'
 
 
 def read(tmp_path, text):
@@ -108,3 +115,73 @@ def test_own_templates_win_over_the_packaged_ones(tmp_path):
 
     assert merged["global.cfg.j2"] == "mine"
     assert "backend" in merged["backend.cfg.j2"]
+
+
+def test_a_pipe_among_the_static_routes_is_told_and_holds_nobody(tmp_path):
+    os.mkfifo(tmp_path / "pipe.toml")
+
+    source, found = read(tmp_path, NAS)
+
+    assert [w.name for w in found] == ["nas"]
+    (problem,) = source.problems
+    assert problem.subject.endswith('pipe.toml"')
+    assert problem.where.startswith("is a named pipe")
+    assert problem.effect == "none of its routes is published"
+
+
+def test_a_file_without_end_among_the_static_routes_is_told(tmp_path):
+    source, (nas,) = read(tmp_path, NAS)
+    (tmp_path / "nas.toml").unlink()
+    (tmp_path / "nas.toml").symlink_to("/dev/zero")
+    (tmp_path / "huge.toml").touch()
+    os.truncate(tmp_path / "huge.toml", 1 << 30)
+
+    assert source.read() == (nas,)
+    huge, device = source.problems
+    assert "is larger than 4 MiB" in huge.where
+    assert "is a device" in device.where
+    assert "stay" in device.effect
+
+
+def test_a_folder_of_static_routes_that_cannot_be_seen_keeps_them(tmp_path):
+    folder = tmp_path / "routes.d"
+    folder.mkdir()
+    source, before = read(folder, NAS)
+    folder.rename(tmp_path / "away")
+    folder.symlink_to("unmounted")
+
+    assert source.read() == before
+    assert [p.id for p in source.problems] == ["PX402"]
+
+    folder.unlink()
+
+    assert source.read() == ()
+    assert source.problems == ()
+
+
+def test_a_file_that_stays_broken_from_the_start_has_no_routes_that_stay(tmp_path):
+    source, _ = read(tmp_path, "[nas\n")
+    source.read()
+
+    assert source.problems[0].effect == "none of its routes is published"
+
+
+def test_what_editors_keep_beside_a_file_is_no_route(tmp_path):
+    (tmp_path / ".#nas.toml").symlink_to("somebody@host.1")
+
+    source, _ = read(tmp_path, NAS)
+
+    assert source.problems == ()
+
+
+def test_a_template_that_cannot_be_read_is_not_done_without(tmp_path):
+    folder = tmp_path / "templates"
+    folder.mkdir()
+    os.mkfifo(folder / "global.cfg.j2")
+    with pytest.raises(ConfigRejected, match=r"global\.cfg\.j2: is a named pipe"):
+        templates.overrides(folder)
+
+    folder = tmp_path / "dangling"
+    folder.symlink_to("unmounted")
+    with pytest.raises(ConfigRejected, match="dangling: is a link to unmounted"):
+        templates.overrides(folder)
