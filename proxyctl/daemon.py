@@ -65,14 +65,14 @@ class House:
 def build(settings: Settings, folders: Folders, *, read_only: bool) -> House:
     """Build everything that reads and carries out. Writes nothing if `read_only`."""
     sources = tuple(_podman_source(socket, settings) for socket in settings.podman.sockets)
-    every: tuple[Source, ...] = (*sources, StaticSource(folders.config / "routes.d"))
+    every: tuple[Source, ...] = (*sources, StaticSource(_routes(folders)))
     proxy = _proxy(settings, folders)
     key = folders.state / "cookie.key"
     reconciler = Reconciler(
         settings=settings,
         sources=every,
         proxy=proxy,
-        overrides=lambda: templates.overrides(folders.config / "templates"),
+        overrides=lambda: templates.overrides(_templates(folders)),
         identity=_identity(settings, folders, secret.peek(key) if read_only else secret.keep(key)),
         memory=memory.load(_memory_file(folders)),
     )
@@ -134,6 +134,14 @@ def _identity(settings: Settings, folders: Folders, cookie_key: str) -> Global:
 def _spares(count: int) -> tuple[tuple[str, int], ...]:
     few = max(1, count // 8)
     return (("http", count), ("sticky", few), ("tcp", few)) if count else ()
+
+
+def _routes(folders: Folders) -> Path:
+    return folders.config / "routes.d"
+
+
+def _templates(folders: Folders) -> Path:
+    return folders.config / "templates"
 
 
 def _memory_file(folders: Folders) -> Path:
@@ -221,7 +229,7 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._wakeup.close())
         signal.signal(signal.SIGHUP, self._on_hangup)
-        watch = Watch(self._folders.config, self._wakeup)
+        watch = Watch((_routes(self._folders), _templates(self._folders)), self._wakeup)
         server = StatusServer(
             self._folders.run / "api.sock",
             lambda: self._house.reconciler.view,

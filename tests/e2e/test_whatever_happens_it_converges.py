@@ -120,6 +120,28 @@ def test_static_routes_come_and_go_with_their_file(lab: Lab, service: LabProcess
     eventually(lambda: status(lab, "nas.test") == 404, OSError)
 
 
+def test_static_routes_are_seen_wherever_their_folder_comes_from(lab: Lab) -> None:
+    """Nothing but the watch tells of them: the periodic look is an hour away."""
+    lab.start_proxyctl(CONFIG + "[podman]\nresync = 3600\n")
+    lab.pod("a", *LABELS)
+    wait_for(lab, "a.test", "a")
+    table = f'[nas]\nhost = "{{}}"\nservers = ["{lab.address("a")}:8080"]\n'
+    folder = "/etc/proxyctl/routes.d"
+
+    lab.write(f"{folder}/nas.toml", table.format("made-later.test"))
+    wait_for(lab, "made-later.test", "a")
+    lab.write("/etc/release/1/nas.toml", table.format("one.test"))
+    lab.write("/etc/release/2/nas.toml", table.format("two.test"))
+    lab.run(["ln", "-s", "1", "/etc/release/current"])
+    lab.run(["rm", "-r", folder])
+    lab.run(["ln", "-s", "/etc/release/current", folder])
+    wait_for(lab, "one.test", "a")
+    lab.run(["ln", "-s", "2", "/etc/release/next"])
+    lab.run(["mv", "-T", "/etc/release/next", "/etc/release/current"])
+    wait_for(lab, "two.test", "a")
+    lab.run(["rm", "-r", "/etc/release"])
+
+
 def test_sighup_reads_the_settings_again_and_bad_ones_change_nothing(
     lab: Lab, service: LabProcess
 ) -> None:
