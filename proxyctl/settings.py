@@ -111,6 +111,16 @@ class Folders:
     run: Path
     state: Path
 
+    @property
+    def routes(self) -> Path:
+        """Return the folder of static routes."""
+        return self.config / "routes.d"
+
+    @property
+    def templates(self) -> Path:
+        """Return the folder of the administrator's own templates."""
+        return self.config / "templates"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
 class Settings:

@@ -27,6 +27,8 @@ class Layout:
     worker_socket: Path | None = None
     """The worker's own (`stats socket`), where haproxy.cfg is ours: three times faster, and it
     does not lose the end of long listings. None: the master hands everything on."""
+    scratch: Path | None = None
+    """Where `haproxy -c` works; None: among the temporary files."""
 
     @property
     def config(self) -> Path:

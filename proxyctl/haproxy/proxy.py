@@ -33,19 +33,19 @@ class HAProxy:
         layout: Layout,
         *,
         binary: str = "haproxy",
-        before: Iterable[Path | str] = (),
+        before: Iterable[Path | str] | None = None,
         process: EmbeddedProcess | None = None,
         patience: float = 15.0,
     ) -> None:
         """Use the HAProxy of *layout*.
 
-        `before`: the files that it reads before ours (mode attach). `process`: who starts it in
-        mode embedded; without one, a start is waited for. `patience`: seconds for a reload or a
-        start.
+        `before`: the files that it reads before ours (mode attach); None: ours are all. `process`:
+        who starts it in mode embedded; without one, a start is waited for. `patience`: seconds for
+        a reload or a start.
         """
         self.layout = layout
         self._binary = binary
-        self._before = tuple(before)
+        self._before = None if before is None else tuple(before)
         self._process = process
         self._patience = patience
         self._socket = RuntimeSocket(layout.master_socket)
@@ -88,7 +88,7 @@ class HAProxy:
 
     def check(self, texts: Mapping[str, str]) -> None:
         """Let `haproxy -c` read *texts*; raises ConfigRejected."""
-        validate.check(texts, binary=self._binary, folder=self.layout.folder, before=self._before)
+        validate.check(texts, binary=self._binary, layout=self.layout, before=self._before)
 
     def apply(self, plan: Plan) -> None:
         """Carry the steps out in their order; raises at the first that fails.

@@ -30,9 +30,12 @@ def test_haproxy_serves_on_while_proxyctl_is_killed_and_it_catches_up(
     service.wait()
     lab.pod("b", *B)
     assert served_by(lab, "a.test") == "a"
+    unfinished = "/run/proxyctl/proxyctl-check-unfinished"
+    lab.write(f"{unfinished}/haproxy.cfg", "")
     lab.popen(["proxyctl", "run"])
 
     wait_for(lab, "b.test", "b")
+    assert not lab.outside(unfinished).exists()
     assert served_by(lab, "a.test") == "a"
     assert haproxy_master(lab) == master
 
