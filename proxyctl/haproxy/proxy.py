@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from proxyctl.haproxy import answers, files, observing, reloading, runtime, validate
+from proxyctl.haproxy.digests import Digests
 from proxyctl.haproxy.files import Layout
 from proxyctl.haproxy.process import EmbeddedProcess
 from proxyctl.haproxy.socket import Conversation, NotListening, RuntimeSocket
@@ -48,6 +49,7 @@ class HAProxy:
         self._before = None if before is None else tuple(before)
         self._process = process
         self._patience = patience
+        self._digests = Digests(layout)
         self._socket = RuntimeSocket(layout.master_socket)
         own = layout.worker_socket
         self._worker = RuntimeSocket(own, prefix="") if own else None
@@ -59,7 +61,7 @@ class HAProxy:
         """
         begun = time.monotonic()
         while True:
-            on_disk = files.read_digests(self.layout)
+            on_disk = self._digests.read()
             try:
                 with self._talk() as talk:
                     running = observing.observe(talk, self.layout, on_disk)
