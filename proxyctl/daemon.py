@@ -166,7 +166,7 @@ def apply_once(settings: Settings, folders: Folders, *, dry_run: bool) -> View:
     _take(folders)
     house = build(settings, folders, read_only=False)
     view = house.reconciler.once()
-    memory.save(_memory_file(folders), house.reconciler.memory)
+    memory.Keeper(_memory_file(folders)).save(house.reconciler.memory)
     return view
 
 
@@ -222,7 +222,7 @@ class Service:
         self._notifier = Notifier()
         self._house = build(settings, folders, read_only=False)
         self._hung_up = False
-        self._saved = memory.Memory()
+        self._keeper = memory.Keeper(_memory_file(folders))
         self._problems: frozenset[object] = frozenset()
         self._retry = 0.0
         self._failures = 0
@@ -359,15 +359,10 @@ class Service:
             self._save()
 
     def _save(self) -> None:
-        remembered = self._house.reconciler.memory
-        if remembered == self._saved:
-            return
         try:
-            memory.save(_memory_file(self._folders), remembered)
+            self._keeper.save(self._house.reconciler.memory)
         except OSError as error:
             log.warning("cannot remember what is served: %s", error)
-        else:
-            self._saved = remembered
 
     def _status(self) -> str:
         view = self._house.reconciler.view

@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -6,7 +7,7 @@ from proxyctl.files import memory, secret, templates
 from proxyctl.files.static import StaticSource, entries
 from proxyctl.problems import ConfigRejected
 from proxyctl.routes.claims import Match
-from tests.pipeline import pod
+from tests.pipeline import pod, stopped
 
 NAS = '[nas]\nhost = "nas.test"\nserver = "192.0.2.5:5000"\n'
 
@@ -80,7 +81,7 @@ def test_what_is_remembered_comes_back_within_the_boot_only(tmp_path, monkeypatc
         templates=(("backend.cfg.j2", "x"),),
     )
     file = tmp_path / "deep" / "memory.json"
-    memory.save(file, what)
+    memory.Keeper(file).save(what)
 
     back = memory.load(file)
     monkeypatch.setattr(memory, "boot_id", lambda: "another")
@@ -88,6 +89,50 @@ def test_what_is_remembered_comes_back_within_the_boot_only(tmp_path, monkeypatc
 
     assert (back.served, back.workloads, back.good) == (what.served, what.workloads, what.good)
     assert later.workloads == ()
+
+
+def test_a_memory_that_changes_is_what_a_new_one_would_be(tmp_path):
+    a, b, c = (pod(name, host=f"{name}.test", port="1") for name in "abc")
+    older = replace(b, labels=a.labels)
+    file = tmp_path / "memory.json"
+    keeper = memory.Keeper(file)
+    for told, good in (
+        ((a, b), (a, b)),
+        ((a, b, c), (a, older, c)),
+        ((stopped(a), c), (c, stopped(a))),
+        ((), ()),
+    ):
+        what = memory.Memory(workloads=(("files", ()), ("podman:", told)), good=good)
+        keeper.save(what)
+        written = file.read_bytes()
+        memory.Keeper(file).save(what)
+        back = memory.load(file)
+
+        assert written == file.read_bytes()
+        assert back.workloads == what.workloads
+        assert {w.uid: w for w in back.good} == {w.uid: w for w in good}
+
+
+def test_a_memory_that_is_the_same_is_not_written_again(tmp_path):
+    file = tmp_path / "memory.json"
+    keeper = memory.Keeper(file)
+    keeper.save(memory.Memory(good=(pod("a"),)))
+    before = file.stat().st_ino, file.stat().st_ctime_ns
+    keeper.save(memory.Memory(good=(pod("a"),)))
+
+    assert (file.stat().st_ino, file.stat().st_ctime_ns) == before
+
+
+def test_a_memory_that_could_not_be_written_is_written_later(tmp_path):
+    file = tmp_path / "run" / "memory.json"
+    keeper = memory.Keeper(file)
+    (tmp_path / "run").touch()
+    with pytest.raises(OSError, match="exists"):
+        keeper.save(memory.Memory(good=(pod("a"),)))
+    (tmp_path / "run").unlink()
+    keeper.save(memory.Memory(good=(pod("a"),)))
+
+    assert memory.load(file).good == (pod("a"),)
 
 
 def test_a_damaged_memory_is_forgotten(tmp_path):
