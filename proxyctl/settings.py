@@ -16,7 +16,7 @@ from pydantic import Field as Limits
 from pydantic.dataclasses import dataclass
 
 from proxyctl.problems import SettingsError
-from proxyctl.reading import Unreadable, is_absent, listed, read_text
+from proxyctl.textfile import Unreadable, is_absent, listed, read_text
 
 _STRICT = ConfigDict(extra="forbid", alias_generator=lambda name: name.replace("_", "-"))
 _NAME = r"[a-z0-9][a-z0-9._-]{0,62}"

@@ -9,12 +9,12 @@ from pathlib import Path
 from proxyctl.cli import manifests, quadlet
 from proxyctl.files.static import entries
 from proxyctl.problems import Problem, Severity
-from proxyctl.reading import Unreadable, read_text
 from proxyctl.routes.claims import Claim, claims_of
 from proxyctl.routes.conflicts import resolve
 from proxyctl.routes.dialects.native import PREFIX
 from proxyctl.routes.workload import Kind, Member, Phase, Workload
 from proxyctl.settings import Settings
+from proxyctl.textfile import Unreadable, read_text
 
 _SOME_PORT = (8080,)
 """Stands for the ports of an image, which is not looked at."""

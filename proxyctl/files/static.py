@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from proxyctl.problems import Problem
-from proxyctl.reading import Unreadable, listed, read_text
 from proxyctl.routes.dialects.native import PREFIX, labels_of_table
 from proxyctl.routes.workload import Kind, Workload
+from proxyctl.textfile import Unreadable, listed, read_text
 
 _SERVER_KEYS = ("server", "servers")
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import proxyctl
 from proxyctl.problems import ConfigRejected, SettingsError
-from proxyctl.reading import Unreadable, listed, read_text
+from proxyctl.textfile import Unreadable, listed, read_text
 
 SUFFIX = ".j2"
 
