@@ -21,7 +21,7 @@ from proxyctl.podman.client import PodmanApi
 from proxyctl.podman.events import EventThread
 from proxyctl.podman.events_file import EarlyBell, guess_path, owner_of, path_of_service
 from proxyctl.podman.source import PodmanSource
-from proxyctl.problems import SettingsError, Severity
+from proxyctl.problems import HAProxyUnavailable, SettingsError, Severity
 from proxyctl.reconciler import Reconciler, Source
 from proxyctl.settings import Folders, Settings, Socket
 from proxyctl.state.model import Global
@@ -35,6 +35,8 @@ log = logging.getLogger("proxyctl")
 
 PULSE = 1.0
 """Seconds between two looks whether HAProxy still is the process that it was."""
+ABSENT = 0.1
+"""The same while there is none: its unit may start it at any moment."""
 RETRY = (0.5, 10.0)
 """Seconds until a refused change is tried again, at first and at most."""
 
@@ -159,6 +161,13 @@ def apply_once(settings: Settings, folders: Folders, *, dry_run: bool) -> View:
     return view
 
 
+def exit_code(view: View) -> int:
+    """Return what a cycle means to who asked for one: 69 where HAProxy does not run."""
+    if view.haproxy_error and not view.running.alive:
+        return HAProxyUnavailable.exit_code
+    return 1 if view.haproxy_error or view.desired is None else 0
+
+
 def run(
     settings: Settings,
     folders: Folders,
@@ -175,7 +184,7 @@ def run(
     if once or dry_run:
         view = apply_once(settings, folders, dry_run=dry_run)
         _tell(view)
-        return 1 if view.haproxy_error or view.desired is None else 0
+        return exit_code(view)
     Lock(folders.run / "lock").take()
     Service(settings, folders, reread or (lambda: settings)).run()
     return 0
@@ -284,7 +293,8 @@ class Service:
 
     def _patience(self, due: "_Due") -> float:
         moments = (due.resync, due.settle, due.housekeeping, self._house.reconciler.due)
-        return max(0.0, min(PULSE, self._watchdog(), min(moments) - time.monotonic()))
+        pulse = PULSE if self._house.reconciler.view.running.alive else ABSENT
+        return max(0.0, min(pulse, self._watchdog(), min(moments) - time.monotonic()))
 
     def _turn(self, rings: frozenset[Ring], due: "_Due") -> None:
         """Do what is to be done now, the most urgent first."""

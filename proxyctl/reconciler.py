@@ -23,7 +23,7 @@ from proxyctl.overrides import with_overrides
 from proxyctl.plan.describe import describe
 from proxyctl.plan.planner import make_plan
 from proxyctl.plan.steps import Plan, RemoveServer, dearest
-from proxyctl.problems import Problem, ProxyctlError, SourceUnavailable
+from proxyctl.problems import HAProxyAbsent, Problem, ProxyctlError, SourceUnavailable
 from proxyctl.routes.workload import Workload
 from proxyctl.settings import Settings
 from proxyctl.state.model import Global, Running
@@ -229,11 +229,18 @@ class Reconciler:
         """Decide until `haproxy -c` agrees, and carry out until there is nothing left to do."""
         decision, problems = self._admission.admit(self._workloads(), self.memory)
         if decision is None:
-            return replace(self._decided(None, problems), applied=())
+            return replace(self._decided(None, problems), applied=(), running=self._seen())
         view = self._decided(decision, problems)
         templates = tuple(sorted(self._admission.templates.items()))
         self.memory = replace(self.memory, templates=templates)
         return self._converge(view, decision, carry_out=carry_out, quiet=quiet)
+
+    def _seen(self) -> Running:
+        """Return what runs, where that is all that can be told of it."""
+        try:
+            return self._proxy.observe()
+        except ProxyctlError:
+            return Running(alive=False)
 
     def _decided(self, decision: Decision | None, problems: tuple[Problem, ...]) -> View:
         view = replace(
@@ -255,8 +262,8 @@ class Reconciler:
 
     def _converge(self, view: View, decision: Decision, *, carry_out: bool, quiet: bool) -> View:
         done: list[Plan] = []
-        error = ""
-        running, plan = view.running, view.plan
+        error, problems = "", view.problems
+        running, plan = Running(alive=False), view.plan
         try:
             for _ in range(ROUNDS):
                 running = self._proxy.observe()
@@ -270,10 +277,12 @@ class Reconciler:
                 done.append(plan)
             else:
                 error = "HAProxy is still not what it should be: " + _words_of(plan)
+        except HAProxyAbsent as absent:
+            error, mode = str(absent), view.settings.haproxy.mode
+            problems = (*problems, troubles.haproxy_absent(error, mode))
         except ProxyctlError as refused:
             error = str(refused)
-        problems = view.problems
-        if error:
+        if error and problems == view.problems:
             problems = (*problems, troubles.not_applied(error))
         elif carry_out:
             self.settled = True

@@ -14,7 +14,13 @@ from proxyctl.haproxy.process import EmbeddedProcess
 from proxyctl.haproxy.socket import Conversation, NotListening, RuntimeSocket
 from proxyctl.plan.capabilities import Capabilities, capabilities_of
 from proxyctl.plan.steps import Plan, Reload, Start, Step, WriteFiles
-from proxyctl.problems import CommandRejected, ConfigRejected, HAProxyUnavailable
+from proxyctl.problems import (
+    CommandRejected,
+    ConfigRejected,
+    HAProxyAbsent,
+    HAProxyUnavailable,
+    ProxyctlError,
+)
 from proxyctl.state.model import Running
 from proxyctl.state.render import SECTIONS_MAP
 
@@ -40,8 +46,7 @@ class HAProxy:
         """Use the HAProxy of *layout*.
 
         `before`: the files that it reads before ours (mode attach). `process`: who starts it in
-        mode embedded; without one, a start is waited for. `patience`: seconds for a reload or a
-        start.
+        mode embedded; without one, its unit does. `patience`: seconds for a reload.
         """
         self.layout = layout
         self._binary = binary
@@ -83,7 +88,7 @@ class HAProxy:
         try:
             with self._talk() as talk:
                 return int(answers.parse_info(talk.ask("show info")).get("Pid", 0))
-        except HAProxyUnavailable:
+        except ProxyctlError:
             return 0
 
     def check(self, texts: Mapping[str, str]) -> None:
@@ -158,7 +163,14 @@ class HAProxy:
         if self._process:
             self._process.start()
         else:
-            reloading.wait_until_alive(self._socket, self._patience)
+            self._expect()
+
+    def _expect(self) -> None:
+        """Find HAProxy running by now; a unit may take its time, which is not to be waited for."""
+        try:
+            reloading.expect_worker(self._socket)
+        except NotListening as nobody:
+            raise HAProxyAbsent(str(nobody)) from nobody
 
     def _is_dead(self) -> bool:
         if not self.layout.master_socket.exists():

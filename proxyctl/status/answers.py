@@ -31,8 +31,11 @@ def failure(message: str) -> Document:
     return document("Error", error=message)
 
 
-def status(view: View, *, service: bool = True) -> Document:
-    """Return how everything fares; `service` is False where no service runs to tell it."""
+def status(view: View, *, now: float, service: bool = True) -> Document:
+    """Return how everything fares; `service` is False where no service runs to tell it.
+
+    `now`: seconds since the epoch, at the moment of asking; `observed` is when it was so.
+    """
     found = rows(view)
     published = {(row["entrypoint"], row["host"], row["path"]) for row in found}
     served = {(row["entrypoint"], row["host"], row["path"]) for row in found if row["up"]}
@@ -41,8 +44,9 @@ def status(view: View, *, service: bool = True) -> Document:
         healthy=is_healthy(view),
         service=service,
         version=view.version,
-        time=view.time,
-        uptime=max(0, int(view.time - view.started)) if service else 0,
+        time=now,
+        observed=view.time,
+        uptime=max(0, int(now - view.started)) if service else 0,
         problems=_problems(view.problems),
         haproxy=_haproxy(view),
         sources=[_source(source) for source in view.sources],

@@ -10,6 +10,7 @@ next cycle.
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -33,11 +34,11 @@ Reply = tuple[str, Document]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
 
-def answer(view: View, path: str, query: Query) -> Reply:
+def answer(view: View, path: str, query: Query, *, now: float) -> Reply:
     """Return the HTTP status and the document for a GET request."""
     match path:
         case "/v1/status":
-            return "200 OK", answers.status(view)
+            return "200 OK", answers.status(view, now=now)
         case "/v1/routes":
             return "200 OK", answers.routes(view)
         case "/v1/problems":
@@ -74,6 +75,7 @@ class StatusServer:
         path: Path,
         get_view: Callable[[], View],
         set_state: Callable[[ServerState, str], None] = lambda _state, _name: None,
+        now: Callable[[], float] = time.time,
     ) -> None:
         """Answer on `path`, from the view that `get_view` returns at the moment of the request.
 
@@ -82,6 +84,7 @@ class StatusServer:
         self._path = path
         self._set_state = set_state
         self._get_view = get_view
+        self._now = now
         self._server: Any = None
         self._thread: threading.Thread | None = None
 
@@ -140,7 +143,7 @@ class StatusServer:
         pairs = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
         query = {name: values[-1] for name, values in pairs.items()}
         if method == "GET":
-            status, content = answer(self._get_view(), path, query)
+            status, content = answer(self._get_view(), path, query, now=self._now())
         elif method == "POST" and path == "/v1/state":
             status, content = self._state(query)
         else:

@@ -42,6 +42,20 @@ def haproxy_unavailable(error: str) -> Problem:
     )
 
 
+def haproxy_absent(where: str, mode: str) -> Problem:
+    """HAProxy does not run, and its unit is to start it."""
+    unit = "haproxy" if mode == "attach" else "proxyctl-haproxy"
+    also = "      (it needs a master socket, -S: docs/modes.md)" if mode == "attach" else ""
+    return Problem(
+        id="PX303",
+        subject="HAProxy",
+        summary="does not run",
+        where=where,
+        effect="nothing is served; what it is to serve is written, and filled in when it comes",
+        fix=f"systemctl start {unit}{also}",
+    )
+
+
 def not_applied(error: str) -> Problem:
     """HAProxy did not do what the plan said."""
     return Problem(

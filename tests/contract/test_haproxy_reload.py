@@ -8,7 +8,7 @@ from real_haproxy import BINARY, Lab, eventually, lab
 
 from proxyctl.haproxy.proxy import HAProxy
 from proxyctl.plan.steps import AddServer, Plan, Reload, SetServerState, Start, WriteFiles
-from proxyctl.problems import ConfigRejected, HAProxyUnavailable
+from proxyctl.problems import ConfigRejected, HAProxyAbsent, HAProxyUnavailable
 from proxyctl.state.model import Server, ServerState
 
 pytestmark = pytest.mark.contract
@@ -139,10 +139,10 @@ def test_a_server_that_was_added_survives_only_in_the_file(running):
     assert running.server("new") is None
 
 
-def test_a_start_is_waited_for_where_somebody_else_starts(tmp_path):
+def test_where_somebody_else_starts_haproxy_it_is_told_that_it_is_not_there(tmp_path):
     with lab(tmp_path) as one:
-        attached = HAProxy(one.layout, binary=BINARY, patience=0.1)
-        with pytest.raises(HAProxyUnavailable):
+        attached = HAProxy(one.layout, binary=BINARY)
+        with pytest.raises(HAProxyAbsent):
             attached.apply(Plan((Start(),)))
         one.start()
         attached.apply(Plan((Start(),)))

@@ -22,7 +22,7 @@ from proxyctl.plan.steps import (
     Step,
     WriteFiles,
 )
-from proxyctl.problems import CommandRejected, ConfigRejected
+from proxyctl.problems import CommandRejected, ConfigRejected, HAProxyAbsent
 from proxyctl.state.digest import digest
 from proxyctl.state.model import Running, RunningServer, Server, ServerState
 from proxyctl.state.render import CONFIG, HOLD_SERVER
@@ -46,6 +46,8 @@ class SimulatedHAProxy:
     maps: dict[str, dict[str, str]] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     checks: int = 0
+    absent: bool = False
+    """Its unit does not start it."""
     crash_after: int | None = None
     """So many steps are carried out before `Crash`."""
 
@@ -84,6 +86,8 @@ class SimulatedHAProxy:
                 for name in names:
                     self.disk.pop(name, None)
                 self.disk |= {name: texts[name] for name in names if name in texts}
+            case Start() if self.absent:
+                raise HAProxyAbsent("nobody listens on /run/proxyctl-haproxy/master.sock")
             case Reload() | Start():
                 self.fill()
             case AddServer(backend, server):

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from proxyctl.daemon import exit_code
 from proxyctl.files import templates
 from proxyctl.files.memory import Memory
 from proxyctl.plan.steps import Reload, SetServerAddress, Start
@@ -55,6 +56,20 @@ def test_the_first_cycle_starts_haproxy_with_every_route():
     assert isinstance(proxy.steps[-1], Start)
     assert view.plan.steps == ()
     assert view.counters == {"start": 1}
+
+
+def test_a_haproxy_whose_unit_is_stopped_is_told_and_has_its_files_when_it_comes():
+    proxy = SimulatedHAProxy(alive=False, absent=True)
+    reconciler = service(proxy, FakeSource(A))
+
+    view = reconciler.cycle(frozenset())
+    proxy.fill()
+    after = reconciler.cycle(frozenset({Ring("timer")}))
+
+    assert [problem.id for problem in view.problems] == ["PX303"]
+    assert (view.running.alive, exit_code(view)) == (False, 69)
+    assert routes(proxy) == {"a.test/": "a"}
+    assert (after.problems, after.haproxy_error, exit_code(after)) == ((), "", 0)
 
 
 def test_a_cycle_without_a_change_does_nothing_and_asks_haproxy_c_nothing():
