@@ -22,7 +22,8 @@ from proxyctl.podman.events import EventThread
 from proxyctl.podman.events_file import EarlyBell, guess_path, owner_of, path_of_service
 from proxyctl.podman.source import PodmanSource
 from proxyctl.problems import HAProxyUnavailable, SettingsError, Severity
-from proxyctl.reconciler import Reconciler, Source
+from proxyctl.reading import Source
+from proxyctl.reconciler import NEVER, Reconciler
 from proxyctl.settings import Folders, Settings, Socket
 from proxyctl.state.model import Global
 from proxyctl.status import log as logs
@@ -44,7 +45,6 @@ SETTLE = (0.3, 3.0)
 """Seconds of quiet until the files follow what was done at run time, and at most."""
 QUIET = 60.0
 """Seconds without a change until a reload for good housekeeping may be made."""
-NEVER = float("inf")
 LONGEST_SOCKET = 90
 """Characters: HAProxy appends a suffix to it, and a unix socket's path has 107."""
 

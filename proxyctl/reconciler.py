@@ -8,11 +8,13 @@ sources and the proxy. Here they only meet:
     HAProxy serves something
     a workload is gone               its requests wait for a successor, as long as `hold` says
     HAProxy refuses a step           the cycle ends, and the next one observes anew
+    HAProxy refuses a reload         what can be done without it is done; it is tried again at
+                                     once if it is another, else with growing pauses
 """
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Protocol
 
 from proxyctl import __version__
@@ -22,38 +24,21 @@ from proxyctl.files.memory import Memory
 from proxyctl.overrides import with_overrides
 from proxyctl.plan.describe import describe
 from proxyctl.plan.planner import make_plan
+from proxyctl.plan.refusal import Refusal, is_held_back, refused
 from proxyctl.plan.steps import Plan, RemoveServer, dearest
-from proxyctl.problems import HAProxyAbsent, Problem, ProxyctlError, SourceUnavailable
+from proxyctl.problems import CommandRejected, HAProxyAbsent, Problem, ProxyctlError
+from proxyctl.reading import Reading, Source
 from proxyctl.routes.workload import Workload
 from proxyctl.settings import Settings
 from proxyctl.state.model import Global, Running
 from proxyctl.status import troubles
-from proxyctl.status.view import Change, SourceState, View
+from proxyctl.status.view import Change, View
 from proxyctl.wakeup import Ring
 
 HISTORY = 500
+NEVER = float("inf")
 ROUNDS = 4
 """So many times is observed and planned in one cycle: a reload is followed by runtime steps."""
-
-
-class Source(Protocol):
-    """Where workloads come from."""
-
-    key: str
-    """Who it is in a ring: `podman:`, `files`."""
-    where: str
-
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        """Return what it could not understand."""
-        ...
-
-    def read(self, changed: frozenset[str] | None) -> tuple[Workload, ...]:
-        """Return all workloads; those in `changed` are read again, all of them if None.
-
-        Raises SourceUnavailable.
-        """
-        ...
 
 
 class Proxy(Protocol):
@@ -72,18 +57,6 @@ class Proxy(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Read:
-    """What the sources told last."""
-
-    workloads: dict[str, tuple[Workload, ...]] = field(default_factory=dict)
-    states: tuple[SourceState, ...] = ()
-    problems: tuple[Problem, ...] = ()
-
-    def all(self) -> tuple[Workload, ...]:
-        return tuple(w for _, found in sorted(self.workloads.items()) for w in found)
-
-
 class Reconciler:
     """Makes HAProxy what the workloads ask for, one cycle at a time. Belongs to one thread."""
 
@@ -97,15 +70,22 @@ class Reconciler:
         identity: Global,
         memory: Memory,
         now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Work on `sources` and `proxy`; `overrides` reads the administrator's templates."""
+        """Work on `sources` and `proxy`; `overrides` reads the administrator's templates.
+
+        `now` tells the time, `clock` how it passes, both in seconds.
+        """
         self.memory = memory
         self.settled = True
         """Whether the files on disk are what was decided; else `settle` is due."""
-        self._sources = tuple(sources)
         self._proxy = proxy
         self._now = now
-        self._read = _Read(workloads=dict(memory.workloads))
+        self._clock = clock
+        self._began = clock()
+        """When the present cycle began: all of it is decided for this one moment."""
+        self._refusal: Refusal | None = None
+        self._reading = Reading(sources, memory.workloads)
         self._departed = Departed()
         self._admission = Admission(
             settings=settings,
@@ -131,7 +111,7 @@ class Reconciler:
         """
         begin = time.monotonic()
         self._ask_sources(rings)
-        self.memory = with_overrides(self.memory, rings, self._read.all())
+        self.memory = with_overrides(self.memory, rings, self._reading.workloads)
         view = self._at_once()
         if view is None or view.plan.cost in {"reload", "start"}:
             done = view.applied if view else ()
@@ -149,14 +129,19 @@ class Reconciler:
     def settle(self, *, quiet: bool = False) -> View:
         """Check and write the files, and whatever else is left to do. Asks no source."""
         begin = time.monotonic()
+        self._began = self._clock()
         view = self._whole(carry_out=True, quiet=quiet)
         ring = frozenset({Ring("quiet")})
         return self._turned(self._recorded(view, ring, milliseconds=_ms_since(begin)))
 
     @property
     def due(self) -> float:
-        """Return when a workload that is gone is to be forgotten: on time.monotonic's clock."""
-        return self._departed.due
+        """Return when there is something to do though nothing rings, on the clock.
+
+        A workload that is gone is to be forgotten, or a refused reload to be tried again.
+        """
+        again = self._refusal.until if self._refusal else NEVER
+        return min(self._departed.due, again if again > self._began else NEVER)
 
     def _turned(self, view: View) -> View:
         self.view = view
@@ -165,38 +150,19 @@ class Reconciler:
     # ---- read ----------------------------------------------------------------------------
 
     def _ask_sources(self, rings: frozenset[Ring]) -> None:
-        states: list[SourceState] = []
-        problems: list[Problem] = []
-        for source in self._sources:
-            error = ""
-            try:
-                self._read.workloads[source.key] = source.read(_changed(rings, source.key))
-            except SourceUnavailable as unavailable:
-                error = str(unavailable)
-                known = source.key in self._read.workloads
-                problems.append(troubles.source_unavailable(source.key, error, known=known))
-            problems.extend(source.problems)
-            found = self._read.workloads.get(source.key, ())
-            states.append(
-                SourceState(
-                    name=source.key.rstrip(":"),
-                    where=source.where,
-                    available=not error,
-                    error=error,
-                    workloads=len(found),
-                )
-            )
-        self._read.states, self._read.problems = tuple(states), tuple(problems)
-        self._departed.note(self._read.all(), self.view.claims, time.monotonic())
+        self._began = self._clock()
+        self._reading.ask(rings)
+        self._departed.note(self._reading.workloads, self.view.claims, self._began)
+        if not rings:
+            self._admission.forget_refusals()
 
     def _workloads(self) -> tuple[Workload, ...]:
-        return (*self._read.all(), *self._departed.workloads)
+        return (*self._reading.workloads, *self._departed.workloads)
 
     def _blind(self, running: Running) -> bool:
         """Tell whether HAProxy may serve workloads of a source that we never heard of."""
-        unknown = [s for s in self._sources if s.key not in self._read.workloads]
         ours = (name for name in running.sections if not name.startswith("backend/:"))
-        return bool(unknown) and any(name.startswith("backend/") for name in ours)
+        return self._reading.has_gaps and any(name.startswith("backend/") for name in ours)
 
     # ---- decide, observe, plan, apply ----------------------------------------------------
 
@@ -208,7 +174,7 @@ class Reconciler:
         view = self._decided(decision, decision.problems)
         try:
             running = self._proxy.observe()
-            plan = make_plan(decision.desired, decision.rendered, running)
+            whole, plan = self._plans(decision, running)
             if not running.alive or self._blind(running):
                 return None
             done: tuple[Plan, ...] = ()
@@ -216,14 +182,23 @@ class Reconciler:
                 self._proxy.apply(plan.urgent)
                 done = (plan.urgent,)
                 running = self._proxy.observe()
-                plan = make_plan(decision.desired, decision.rendered, running)
+                whole, plan = self._plans(decision, running)
         except ProxyctlError:
             return None  # the whole cycle finds out what is wrong, and tells it
         if not _is_done(plan.urgent, done):
             return None
-        self.settled = not plan.steps
+        self.settled = not whole.steps
         self._remember(decision)
-        return replace(view, running=running, plan=plan, applied=done, haproxy_error="")
+        return replace(view, running=running, plan=whole, applied=done, haproxy_error="")
+
+    def _plans(
+        self, decision: Decision, running: Running, *, quiet: bool = False
+    ) -> tuple[Plan, Plan]:
+        """Return all that is to be done, and what of it now: no reload that was just refused."""
+        whole = make_plan(decision.desired, decision.rendered, running, quiet=quiet)
+        if not is_held_back(self._refusal, whole, running, self._began):
+            return whole, whole
+        return whole, make_plan(decision.desired, decision.rendered, running, reload=False)
 
     def _whole(self, *, carry_out: bool, quiet: bool = False) -> View:
         """Decide until `haproxy -c` agrees, and carry out until there is nothing left to do."""
@@ -246,9 +221,9 @@ class Reconciler:
         view = replace(
             self.view,
             time=self._now(),
-            sources=self._read.states,
-            workloads=self._read.all(),
-            problems=(*self._read.problems, *problems),
+            sources=self._reading.states,
+            workloads=self._reading.workloads,
+            problems=(*self._reading.problems, *problems),
         )
         if decision is None:
             return view
@@ -267,14 +242,15 @@ class Reconciler:
         try:
             for _ in range(ROUNDS):
                 running = self._proxy.observe()
-                plan = make_plan(decision.desired, decision.rendered, running, quiet=quiet)
-                if not carry_out or _is_done(plan, done):
+                plan, now = self._plans(decision, running, quiet=quiet)
+                if not carry_out or _is_done(now, done):
+                    error = self._refusal.error if self._refusal and now != plan else ""
                     break
                 if self._blind(running):
                     error = "waiting for a source that never answered: HAProxy keeps what it has"
                     break
-                self._proxy.apply(plan)
-                done.append(plan)
+                self._carry_out(now, running)
+                done.append(now)
             else:
                 error = "HAProxy is still not what it should be: " + _words_of(plan)
         except HAProxyAbsent as absent:
@@ -296,11 +272,23 @@ class Reconciler:
             applied=tuple(done),
         )
 
+    def _carry_out(self, plan: Plan, running: Running) -> None:
+        try:
+            self._proxy.apply(plan)
+        except CommandRejected:
+            raise  # a step before the reload
+        except ProxyctlError as error:
+            if plan.cost == "reload":
+                self._refusal = refused(self._refusal, plan, running, str(error), self._began)
+            raise
+        if plan.cost == "reload":
+            self._refusal = None
+
     def _remember(self, decision: Decision) -> None:
         self.memory = replace(
             self.memory,
             served=tuple(sorted(decision.resolution.owners.items())),
-            workloads=tuple(sorted(self._read.workloads.items())),
+            workloads=tuple(sorted(self._reading.by_source.items())),
             good=tuple(workload for _, workload in sorted(decision.translation.good.items())),
         )
 
@@ -323,14 +311,6 @@ class Reconciler:
             )
             changes = (*changes[-HISTORY + 1 :], change)
         return replace(view, counters=counters, changes=changes)
-
-
-def _changed(rings: frozenset[Ring], key: str) -> frozenset[str] | None:
-    """Return what a source is to read again: None is everything."""
-    if not rings:
-        return None
-    ids = frozenset(ring.changed for ring in rings if ring.source == key)
-    return None if "" in ids else ids
 
 
 def _is_done(plan: Plan, done: Iterable[Plan]) -> bool:
