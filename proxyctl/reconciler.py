@@ -7,6 +7,7 @@ sources and the proxy. Here they only meet:
     a source never answered, and     nothing is carried out: whatever HAProxy serves may be its
     HAProxy serves something
     a workload is gone               its requests wait for a successor, as long as `hold` says
+    a workload starts all the time   it is held back, as if it were stopped, until it stays
     HAProxy refuses a step           the cycle ends, and the next one observes anew
     HAProxy refuses a reload         what can be done without it is done; it is tried again at
                                      once if it is another, else with growing pauses
@@ -19,6 +20,7 @@ from typing import Protocol
 
 from proxyctl import __version__
 from proxyctl.admission import Admission, Decision
+from proxyctl.damping import Damping
 from proxyctl.departed import Departed
 from proxyctl.files.memory import Memory
 from proxyctl.overrides import with_overrides
@@ -32,7 +34,7 @@ from proxyctl.routes.workload import Workload
 from proxyctl.settings import Settings
 from proxyctl.state.model import Global, Running
 from proxyctl.status import troubles
-from proxyctl.status.view import Change, View
+from proxyctl.status.view import Change, Flapping, View
 from proxyctl.wakeup import Ring
 
 HISTORY = 500
@@ -87,6 +89,7 @@ class Reconciler:
         self._refusal: Refusal | None = None
         self._reading = Reading(sources, memory.workloads)
         self._departed = Departed()
+        self._damping = Damping()
         self._admission = Admission(
             settings=settings,
             identity=identity,
@@ -138,10 +141,11 @@ class Reconciler:
     def due(self) -> float:
         """Return when there is something to do though nothing rings, on the clock.
 
-        A workload that is gone is to be forgotten, or a refused reload to be tried again.
+        A workload that is gone is to be forgotten, one that was held back to be let in, or a
+        refused reload to be tried again.
         """
         again = self._refusal.until if self._refusal else NEVER
-        return min(self._departed.due, again if again > self._began else NEVER)
+        return min(self._departed.due, self._damping.due, again if again > self._began else NEVER)
 
     def _turned(self, view: View) -> View:
         self.view = view
@@ -152,12 +156,13 @@ class Reconciler:
     def _ask_sources(self, rings: frozenset[Ring]) -> None:
         self._began = self._clock()
         self._reading.ask(rings)
+        self._damping.note(self._reading.workloads, self._began)
         self._departed.note(self._reading.workloads, self.view.claims, self._began)
         if not rings:
             self._admission.forget_refusals()
 
     def _workloads(self) -> tuple[Workload, ...]:
-        return (*self._reading.workloads, *self._departed.workloads)
+        return (*self._damping.held(self._reading.workloads), *self._departed.workloads)
 
     def _blind(self, running: Running) -> bool:
         """Tell whether HAProxy may serve workloads of a source that we never heard of."""
@@ -222,18 +227,25 @@ class Reconciler:
             self.view,
             time=self._now(),
             sources=self._reading.states,
-            workloads=self._reading.workloads,
+            workloads=self._damping.held(self._reading.workloads),
             problems=(*self._reading.problems, *problems),
         )
         if decision is None:
             return view
+        flapping = self._flapping(decision)
         return replace(
             view,
+            flapping=flapping,
+            problems=(*view.problems, *_flapping_problems(view.workloads, flapping)),
             claims=decision.translation.claims,
             shares=decision.resolution.shares,
             desired=decision.desired,
             rendered=decision.rendered,
         )
+
+    def _flapping(self, decision: Decision) -> Mapping[str, Flapping]:
+        asking = {claim.workload.uid: claim.workload for claim in decision.translation.claims}
+        return self._damping.flapping(asking.values(), self._now())
 
     def _converge(self, view: View, decision: Decision, *, carry_out: bool, quiet: bool) -> View:
         done: list[Plan] = []
@@ -311,6 +323,16 @@ class Reconciler:
             )
             changes = (*changes[-HISTORY + 1 :], change)
         return replace(view, counters=counters, changes=changes)
+
+
+def _flapping_problems(
+    workloads: Iterable[Workload], flapping: Mapping[str, Flapping]
+) -> tuple[Problem, ...]:
+    return tuple(
+        troubles.flapping(workload, flapping[workload.uid].container)
+        for workload in workloads
+        if workload.uid in flapping
+    )
 
 
 def _is_done(plan: Plan, done: Iterable[Plan]) -> bool:

@@ -13,6 +13,7 @@ from proxyctl.problems import Problem, Severity
 from proxyctl.routes.workload import Workload
 from proxyctl.state.digest import digest
 from proxyctl.state.render import CONFIG
+from proxyctl.status import troubles
 from proxyctl.status.excerpt import map_rows_of, sections_of
 from proxyctl.status.rows import rows
 from proxyctl.status.view import Change, SourceState, View
@@ -51,11 +52,28 @@ def status(view: View, *, now: float, service: bool = True) -> Document:
         haproxy=_haproxy(view),
         sources=[_source(source) for source in view.sources],
         workloads=len(view.workloads),
+        flapping=_flapping(view),
         routes={"total": len(published), "up": len(served)},
         pending=plan(view)["items"],
         counters=dict(sorted(view.counters.items())),
         last_change=_change(view.changes[-1]) if view.changes else None,
     )
+
+
+def _flapping(view: View) -> list[Document]:
+    return [
+        {
+            "kind": str(workload.kind),
+            "workload": workload.name,
+            "source": workload.source,
+            "container": found.container,
+            "starts": found.starts,
+            "until": found.until,
+            "look_at": troubles.look_at(workload, found.container),
+        }
+        for workload in view.workloads
+        if (found := view.flapping.get(workload.uid))
+    ]
 
 
 def is_healthy(view: View) -> bool:

@@ -31,6 +31,18 @@ class SourceState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Flapping:
+    """A workload that starts again and again."""
+
+    starts: int
+    """In the last minute."""
+    until: float = 0.0
+    """Until when it is held back at least, in seconds since the epoch; 0: it is not."""
+    container: str = ""
+    """The container of a pod that does so; "": all of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """One cycle that changed something, or failed to: an entry of the history."""
 
@@ -60,6 +72,8 @@ class View:
     claims: tuple[Claim, ...] = ()
     shares: tuple[Share, ...] = ()
     problems: tuple[Problem, ...] = ()
+    flapping: Mapping[str, Flapping] = field(default_factory=dict)
+    """uid of a workload that starts again and again -> what is known of it."""
     desired: Desired | None = None
     rendered: Rendered | None = None
     running: Running = Running(alive=False)  # noqa: RUF009 - frozen
