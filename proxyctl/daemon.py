@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from proxyctl import overrides
@@ -62,6 +62,10 @@ class House:
     reconciler: Reconciler
     proxy: HAProxy
     sources: tuple[PodmanSource, ...]
+
+    def told(self) -> View:
+        """Return what is known, with what changes between cycles as of now. For any thread."""
+        return replace(self.reconciler.view, old_workers=self.proxy.old_workers())
 
 
 def build(settings: Settings, folders: Folders, *, read_only: bool) -> House:
@@ -127,6 +131,7 @@ def _identity(settings: Settings, folders: Folders, cookie_key: str) -> Global:
         worker_socket=str(_layout(settings, folders).worker_socket or ""),
         maxconn=settings.haproxy.maxconn,
         hard_stop_after=settings.haproxy.hard_stop_after,
+        max_old_workers=settings.haproxy.max_old_workers,
         log=settings.haproxy.log,
         spares=_spares(settings.haproxy.spares),
         cookie_key=cookie_key,
@@ -147,7 +152,9 @@ def _memory_file(folders: Folders) -> Path:
 
 def look(settings: Settings, folders: Folders) -> View:
     """Read everything once and change nothing."""
-    return build(settings, folders, read_only=True).reconciler.look()
+    house = build(settings, folders, read_only=True)
+    house.reconciler.look()
+    return house.told()
 
 
 def apply_once(settings: Settings, folders: Folders, *, dry_run: bool) -> View:
@@ -233,7 +240,7 @@ class Service:
         watch = Watch(self._folders.config, self._wakeup)
         server = StatusServer(
             self._folders.run / "api.sock",
-            lambda: self._house.reconciler.view,
+            self._told,
             lambda state, name: self._wakeup.ring("api", overrides.request(state, name)),
         )
         watch.start()
@@ -248,6 +255,9 @@ class Service:
             watch.stop()
             self._save()
             log.info("proxyctl ends; HAProxy goes on serving")
+
+    def _told(self) -> View:
+        return self._house.told()
 
     def _on_hangup(self, *_: object) -> None:
         self._hung_up = True

@@ -12,6 +12,8 @@ def status_text(screen: Screen, document: Document) -> str:
     """Return how everything fares, problems first."""
     problems = [problem_text(screen, problem) + "\n" for problem in document["problems"]]
     rows = [("proxyctl", _verdict(screen, document)), ("haproxy", _haproxy(screen, document))]
+    if old := document["haproxy"]["old_workers"]:
+        rows.append(("reloaded", _old_workers(old)))
     rows += [(source["name"], _source(screen, source)) for source in document["sources"]]
     routes = document["routes"]
     up = f"{routes['total']} published, {routes['up']} with a server that is up"
@@ -51,6 +53,13 @@ def _haproxy(screen: Screen, document: Document) -> str:
     else:
         text = f"{haproxy['version'] or 'running'}, pid {haproxy['pid']}, mode {haproxy['mode']}"
     return text + (f": {haproxy['error']}" if haproxy["error"] else "")
+
+
+def _old_workers(old: list[Document]) -> str:
+    oldest = max(worker["uptime"] for worker in old)
+    still = counted(len(old), "old worker")
+    since = f"the oldest was started {duration(oldest)} ago"
+    return f"{still} still finishing what began before a reload; {since}"
 
 
 def _source(screen: Screen, source: Document) -> str:

@@ -21,12 +21,14 @@ from proxyctl.problems import (
     HAProxyUnavailable,
     ProxyctlError,
 )
-from proxyctl.state.model import Running
+from proxyctl.state.model import OldWorker, Running
 from proxyctl.state.render import SECTIONS_MAP
 
 _POLL = 0.02
 _REFUSING = 0.5
 """Seconds that a socket may refuse before HAProxy counts as dead: 2.6 does while it reloads."""
+_MASTER_TELLS = 0.5
+"""Seconds that the master may take to tell of its workers."""
 _REMOVAL = 0.3
 """Seconds that all removals of a plan together may wait for connections to end."""
 
@@ -90,6 +92,17 @@ class HAProxy:
                 return int(answers.parse_info(talk.ask("show info")).get("Pid", 0))
         except ProxyctlError:
             return 0
+
+    def old_workers(self) -> tuple[OldWorker, ...]:
+        """Return the workers that still finish what they had before a reload; () if nobody tells.
+
+        Asks the master only, and not for long: it is for somebody who waits for `status`.
+        """
+        try:
+            told = self._socket.ask_master("show proc", timeout=_MASTER_TELLS)
+        except ProxyctlError:
+            return ()
+        return answers.parse_proc(told).old
 
     def check(self, texts: Mapping[str, str]) -> None:
         """Let `haproxy -c` read *texts*; raises ConfigRejected."""

@@ -5,6 +5,7 @@ ever added.
 """
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from proxyctl.plan.describe import describe
@@ -94,6 +95,7 @@ def _haproxy(view: View) -> Document:
         "pid": view.running.pid,
         "mode": view.settings.haproxy.mode,
         "error": view.haproxy_error,
+        "old_workers": [asdict(worker) for worker in view.old_workers],
     }
 
 

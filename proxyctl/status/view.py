@@ -13,7 +13,7 @@ from proxyctl.routes.claims import Claim
 from proxyctl.routes.conflicts import Share
 from proxyctl.routes.workload import Workload
 from proxyctl.settings import Settings
-from proxyctl.state.model import Desired, Running
+from proxyctl.state.model import Desired, OldWorker, Running
 from proxyctl.state.render import Rendered
 
 
@@ -77,6 +77,8 @@ class View:
     desired: Desired | None = None
     rendered: Rendered | None = None
     running: Running = Running(alive=False)  # noqa: RUF009 - frozen
+    old_workers: tuple[OldWorker, ...] = ()
+    """Those that still finish what they had before a reload, the youngest first."""
     plan: Plan = Plan()  # noqa: RUF009 - frozen
     """What is still to be done: empty when HAProxy is what it should be."""
     changes: tuple[Change, ...] = ()
