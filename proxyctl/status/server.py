@@ -119,9 +119,13 @@ class StatusServer:
             return
         # The workers first: they write to the trigger's pipe, which is closed next, and that in
         # the loop's own thread, so that no socket is closed under its feet.
-        server.task_dispatcher.shutdown(timeout=0.1)
-        with suppress(OSError):  # its pipe is closed already: seen twice, under load
-            server.trigger.pull_trigger(lambda: _close(server))
+        server.task_dispatcher.shutdown(timeout=1.0)
+        # The loop may be awake already, and run what it is handed before the pull has written to
+        # the pipe: it must not close the pipe until then.
+        pulled = threading.Event()
+        with suppress(OSError):  # a loop that has ended by itself has closed its pipe
+            server.trigger.pull_trigger(lambda: _close(server, after=pulled))
+        pulled.set()
         if self._thread:
             # Until its loop has ended it may close file descriptors that are others' by then.
             self._thread.join(timeout=0.5)
@@ -154,8 +158,9 @@ class StatusServer:
         return [body]
 
 
-def _close(server: Any) -> None:
+def _close(server: Any, *, after: threading.Event) -> None:
     """Close everything that the loop waits for: it ends when nothing is left."""
+    after.wait(1)
     for channel in list(server.active_channels.values()):
         channel.handle_close()
     server.close()
