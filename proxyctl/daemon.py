@@ -190,7 +190,7 @@ def run(
     logs.to_stderr()
     if once or dry_run:
         view = apply_once(settings, folders, dry_run=dry_run)
-        _tell(view)
+        logs.tell(view)
         return exit_code(view)
     Lock(folders.run / "lock").take()
     Service(settings, folders, reread or (lambda: settings)).run()
@@ -356,7 +356,7 @@ class Service:
         return self._house.proxy.pulse() != self._house.reconciler.view.running.pid
 
     def _after(self, view: View) -> None:
-        _tell(view, self._problems)
+        logs.tell(view, self._problems)
         self._problems = frozenset(view.problems)
         if view.haproxy_error or view.desired is None:
             fewest, most = RETRY
@@ -383,20 +383,3 @@ class Service:
         errors = sum(problem.severity is Severity.ERROR for problem in view.problems)
         routes = sum(len(share.matches) for share in view.shares)
         return f"{routes} routes, {errors} problems"
-
-
-def _tell(view: View, known: frozenset[object] = frozenset()) -> None:
-    """Log what a cycle changed, and the problems that are new."""
-    for problem in view.problems:
-        if problem not in known:
-            level = logging.ERROR if problem.severity is Severity.ERROR else logging.WARNING
-            log.log(level, problem.text())
-    if view.applied and view.changes:
-        change = view.changes[-1]
-        log.info(
-            "%s: %s, %d ms (%s)",
-            change.cost,
-            " | ".join(change.steps),
-            change.milliseconds,
-            ", ".join(change.causes),
-        )
