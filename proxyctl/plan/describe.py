@@ -4,6 +4,7 @@ from typing import assert_never
 
 from proxyctl.plan.steps import (
     AddServer,
+    Plan,
     PutMapEntry,
     Reload,
     RemoveMapEntry,
@@ -50,3 +51,8 @@ def describe(step: Step) -> tuple[str, str, str]:
             return "!", "start", "HAProxy does not run"
         case _:
             assert_never(step)
+
+
+def words_of(plan: Plan) -> str:
+    """Return the steps of a plan on one line."""
+    return "; ".join(" ".join(describe(step)) for step in plan.steps)

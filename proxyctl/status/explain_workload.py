@@ -13,6 +13,7 @@ from proxyctl.routes.route import is_hint
 from proxyctl.routes.workload import Kind, NetworkMode, Phase, Workload
 from proxyctl.state.desired import servers
 from proxyctl.state.render import CONFIG
+from proxyctl.status import troubles
 from proxyctl.status.answers import Document, changes
 from proxyctl.status.excerpt import span_of
 from proxyctl.status.rows import rows_of
@@ -41,9 +42,18 @@ def explain_workload(view: View, workload: Workload) -> Document:
         "labels": _labels(workload, claims),
         "routes": routes,
         "problems": [problem.as_json() for problem in problems],
+        "flapping": _flapping(view, workload),
         "reasons": _reasons(workload, claims, routes, view),
         "changes": _last_changes(view, workload, routes),
     }
+
+
+def _flapping(view: View, workload: Workload) -> Document | None:
+    found = view.flapping.get(workload.uid)
+    if not found:
+        return None
+    look_at = troubles.look_at(workload, found.container)
+    return {"starts": found.starts, "until": found.until, "look_at": look_at}
 
 
 def _labels(workload: Workload, claims: Iterable[Claim]) -> list[Document]:
@@ -137,6 +147,8 @@ def _address_from(claim: Claim) -> str:
 def _why_no_address(workload: Workload) -> str:
     if workload.phase is Phase.GONE:
         return f"the {workload.kind} was removed a moment ago"
+    if workload.phase is Phase.FLAPPING:
+        return f"the {workload.kind} is held back"
     if workload.phase is Phase.STOPPED:
         return f"the {workload.kind} does not run"
     if workload.network_mode is NetworkMode.NONE:
@@ -172,6 +184,8 @@ def _reasons(
         return ["another workload has what it asks for"]
     if workload.phase is Phase.GONE:
         return [f"the {workload.kind} was removed: for a while its requests wait for a successor"]
+    if workload.phase is Phase.FLAPPING:
+        return [f"the {workload.kind} is held back: its route waits, requests get 503"]
     if workload.phase is Phase.STOPPED:
         return [f"the {workload.kind} does not run: its route is held, requests get 503"]
     if view.plan.steps:
