@@ -105,7 +105,7 @@ class Admission:
             own = dict(self._overrides())
         except ConfigRejected as unreadable:
             own = self.templates
-            problems = (troubles.rejected_without_routes(str(unreadable), own_templates=True),)
+            problems = (self._refused(unreadable, own_templates=True),)
         if own != self._own:  # what was refused with other templates deserves another try
             self._own = own
             self._quarantine.clear()
@@ -113,14 +113,17 @@ class Admission:
             try:
                 decision = self._admitted(workloads, memory, templates)
             except ConfigRejected as rejected:
-                text = str(rejected)
-                problems += (troubles.rejected_without_routes(text, own_templates=bool(own)),)
+                problems += (self._refused(rejected, own_templates=bool(own)),)
                 continue
             except HAProxyUnavailable as missing:
                 return None, (*problems, troubles.haproxy_unavailable(str(missing)))
             self.templates = templates
             return decision, (*problems, *decision.problems)
         return None, problems
+
+    def _refused(self, error: ConfigRejected, *, own_templates: bool) -> Problem:
+        mode = self._settings.haproxy.mode
+        return troubles.rejected_without_routes(str(error), own_templates=own_templates, mode=mode)
 
     def _admitted(
         self, workloads: tuple[Workload, ...], memory: Memory, templates: Mapping[str, str]

@@ -229,11 +229,19 @@ class Reconciler:
         """Decide until `haproxy -c` agrees, and carry out until there is nothing left to do."""
         decision, problems = self._admission.admit(self._workloads(), self.memory)
         if decision is None:
-            return replace(self._decided(None, problems), applied=())
+            return self._observed(self._decided(None, problems))
         view = self._decided(decision, problems)
         templates = tuple(sorted(self._admission.templates.items()))
         self.memory = replace(self.memory, templates=templates)
         return self._converge(view, decision, carry_out=carry_out, quiet=quiet)
+
+    def _observed(self, view: View) -> View:
+        """Tell what runs where nothing could be decided: HAProxy goes on without us."""
+        try:
+            running = self._proxy.observe()
+        except ProxyctlError as error:
+            return replace(view, haproxy_error=str(error), applied=())
+        return replace(view, running=running, haproxy_error="", applied=())
 
     def _decided(self, decision: Decision | None, problems: tuple[Problem, ...]) -> View:
         view = replace(

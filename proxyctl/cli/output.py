@@ -18,7 +18,7 @@ _COLORS = {
     "DOWN": "red", "NO ROUTE": "red", "NOT PUBLISHED": "red", "NO HAPROXY": "red",
     "UNHEALTHY": "red", "DEGRADED": "red", "NO ADDRESS": "red", "error": "red",
     "DRAIN": "yellow", "MAINT": "yellow", "PENDING": "yellow", "STOPPED": "yellow",
-    "warning": "yellow", "reload": "yellow", "start": "yellow",
+    "UNCERTAIN": "yellow", "warning": "yellow", "reload": "yellow", "start": "yellow",
 }  # fmt: skip
 _SIGNS = {"+": "green", "-": "red", "~": "yellow", "!": "yellow"}
 """Of steps, in the column without a header."""

@@ -10,6 +10,7 @@ from proxyctl.routes.workload import Kind, Workload
 from proxyctl.status.answers import Document, document
 from proxyctl.status.explain_request import Target, explain_request, parse_target
 from proxyctl.status.explain_workload import explain_workload
+from proxyctl.status.verdict import Verdict, best
 from proxyctl.status.view import View
 
 _SHORTEST_ID = 6
@@ -20,21 +21,19 @@ def explanation(view: View, target: str) -> Document:
     found = workloads_called(view, target)
     if found:
         parts = [explain_workload(view, workload) for workload in found]
-        routed = any(part["routed"] for part in parts)
-        verdict = "PUBLISHED" if routed else "NOT PUBLISHED"
+        verdict = best((part["verdict"] for part in parts), Verdict.NOT_PUBLISHED)
         return _explanation(target, verdict, workloads=parts)
     request = parse_target(target)
     if request is None or _is_mere_name(view, target, request):
-        return _explanation(target, "NO ROUTE", reason=_unknown(view, target))
+        return _explanation(target, Verdict.NO_ROUTE, reason=_unknown(view, target))
     lookups, reason = explain_request(view, request)
-    routed = any(part["routed"] for part in lookups)
-    verdict = "PUBLISHED" if routed else "NO ROUTE"
+    verdict = best((part["verdict"] for part in lookups), Verdict.NO_ROUTE)
     return _explanation(target, verdict, lookups=lookups, reason=reason)
 
 
 def _explanation(
     target: str,
-    verdict: str,
+    verdict: Verdict,
     *,
     workloads: list[Document] | None = None,
     lookups: list[Document] | None = None,
@@ -43,8 +42,8 @@ def _explanation(
     return document(
         "Explanation",
         target=target,
-        verdict=verdict,
-        routed=verdict == "PUBLISHED",
+        verdict=str(verdict),
+        routed=verdict is Verdict.PUBLISHED,
         reason=reason,
         workloads=workloads or [],
         lookups=lookups or [],

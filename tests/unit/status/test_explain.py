@@ -211,9 +211,12 @@ def test_what_haproxy_has_loaded_counts_more_than_what_it_should_have():
 
 
 def test_the_keys_are_those_that_haproxy_should_have_while_it_does_not_run():
-    _, part = routed("git.example.com", sample.dead())
+    document = explanation(sample.dead(), "git.example.com")
+    part = next(part for part in document["lookups"] if part["backend"])
 
     assert (part["backend"], part["told_by"]) == ("gitea", "plan")
+    assert document["verdict"] == "NO HAPROXY"
+    assert "proxyctl run starts it" in document["reason"]
 
 
 def test_a_name_that_nothing_has_is_answered_with_the_nearest_one():
