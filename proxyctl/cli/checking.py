@@ -19,7 +19,7 @@ from proxyctl.problems import Problem, Severity
 @click.option("--strict", is_flag=True, help="Warnings count as errors.")
 @click.pass_obj
 def check(options: Options, *, files: tuple[Path, ...], strict: bool) -> int:
-    """Check the labels of everything here, and let `haproxy -c` read what comes of them.
+    """Check every label here, and let `haproxy -c` read what comes of them.
 
     With FILEs only these are checked, before they are deployed: Quadlet .container, .pod and
     .kube, Kubernetes YAML, compose files, and static routes (.toml).

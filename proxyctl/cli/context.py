@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from proxyctl.status.view import View
 
 SOCKET = "api.sock"
+_LONGEST_TARGET = 8192
+"""Characters. A URL may be long, but nothing that HAProxy takes is as long as its buffer."""
 _GIVEN = frozenset({ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT})
 
 
@@ -80,6 +82,24 @@ def global_options(*, hidden: bool) -> list[click.Parameter]:
             help="Colours; NO_COLOR is heeded.",
         ),
     ]
+
+
+class _Target(click.ParamType[str]):
+    """The name of something; an empty one is a variable of a script that was not set."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text as it is."""
+        if not str(value).strip():
+            self.fail("it is empty: expected a name", param, ctx)
+        if len(str(value)) > _LONGEST_TARGET:
+            self.fail(f"expected at most {_LONGEST_TARGET} characters", param, ctx)
+        return str(value)
+
+
+TARGET = _Target()
+"""Type of arguments that name a workload, or what else is to be looked for."""
 
 
 class Verb(click.Command):

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import click
 
-from proxyctl.cli.context import Options, Verb, service_socket
+from proxyctl.cli.context import TARGET, Options, Verb, service_socket
 from proxyctl.cli.output import counted
 from proxyctl.problems import ProxyctlError
 from proxyctl.status import client
@@ -51,7 +51,7 @@ def _until_idle(options: Options, workload: str, patience: float) -> int:
 
 
 @click.command(cls=Verb)
-@click.argument("workload")
+@click.argument("workload", type=TARGET)
 @click.option(
     "--wait",
     type=click.FloatRange(min=0),
@@ -74,7 +74,7 @@ def drain(options: Options, workload: str, wait: float) -> int:
 
 
 @click.command(cls=Verb)
-@click.argument("workload")
+@click.argument("workload", type=TARGET)
 @click.pass_obj
 def maint(options: Options, workload: str) -> None:
     """Take WORKLOAD out at once, until `proxyctl ready`."""
@@ -82,7 +82,7 @@ def maint(options: Options, workload: str) -> None:
 
 
 @click.command(cls=Verb)
-@click.argument("workload")
+@click.argument("workload", type=TARGET)
 @click.pass_obj
 def ready(options: Options, workload: str) -> None:
     """Take back `drain` or `maint`: WORKLOAD gets requests again."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from proxyctl.plan.describe import describe
-from proxyctl.plan.steps import cost_of
+from proxyctl.plan.steps import Reload, cost_of
 from proxyctl.problems import Problem, Severity
 from proxyctl.routes.workload import Workload
 from proxyctl.state.digest import digest
@@ -129,7 +129,9 @@ def plan(view: View) -> Document:
     items = []
     for step in view.plan.steps:
         sign, what, how = describe(step)
-        items.append({"sign": sign, "what": what, "how": how, "cost": cost_of(step)})
+        reasons = list(step.reasons) if isinstance(step, Reload) else []
+        cost = cost_of(step)
+        items.append({"sign": sign, "what": what, "how": how, "cost": cost, "reasons": reasons})
     return document(
         "Plan", cost=view.plan.cost, items=items, error=view.haproxy_error, blind=_blind(view)
     )

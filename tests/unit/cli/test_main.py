@@ -72,6 +72,22 @@ def test_wrong_usage_is_2_and_no_traceback(proxyctl, arguments):
     assert "--help" in err
 
 
+@pytest.mark.parametrize("name", ["", " ", "\n", "x" * 9000])
+@pytest.mark.parametrize("verb", ["explain", "render", "drain", "maint", "ready", "labels"])
+def test_a_name_that_is_none_is_wrong_usage_and_not_everything(proxyctl, verb, name):
+    code, out, err = proxyctl(verb, name)
+
+    assert (code, out) == (2, "")
+    assert err.startswith("error: Invalid value for ")
+
+
+def test_without_a_verb_there_is_help_and_no_error(proxyctl):
+    code, out, err = proxyctl()
+
+    assert (code, out) == (2, "")
+    assert err.startswith("Usage: proxyctl")
+
+
 def test_help_and_version_are_0(proxyctl):
     assert proxyctl("--help")[0] == 0
     assert proxyctl("ls", "-h")[0] == 0
