@@ -123,9 +123,9 @@ class PodmanApi:
         return answer
 
     def _get(self, path: str, *, single: bool = False, **options: Any) -> Any:
-        """Return the JSON at `path`; of a `single` object, None for 404, else Unreadable."""
+        """Return the JSON at `path`; of a `single` object, None if it is gone, else Unreadable."""
         response = self._request(path, single=single, **options)
-        if single and response.status_code == 404:
+        if single and _is_gone(response):
             return None
         if response.status_code != 200:
             kind = Unreadable if single else SourceUnavailable
@@ -171,6 +171,16 @@ def _complaint(response: Any) -> str:
     except (KeyError, *_FAILURES):
         words = "no reason given"
     return f"HTTP {response.status_code}: {' '.join(words.split()):.200}"
+
+
+def _is_gone(response: Any) -> bool:
+    """Tell whether Podman says that there is no such object.
+
+    What is removed while it is asked for is no 404, but "no such container" with 500 (4.3.1).
+    """
+    if response.status_code == 500:
+        return _complaint(response).endswith(("no such container", "no such pod"))
+    return bool(response.status_code == 404)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
