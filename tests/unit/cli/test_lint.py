@@ -62,6 +62,36 @@ def test_a_backslash_is_told(problems):
     assert problems(web_container=text) == [("PX502", "web.container:3")]
 
 
+def test_drop_ins_are_merged_as_quadlet_does(problems, tmp_path):
+    for name, text in {
+        "app-web.container.d/20-own.conf": "[Container]\nLabel=proxyctl.hots=a.test\n",
+        "app-.container.d/10-prefix.conf": "[Container]\nLabel=proxyctl.balance=x\n",
+        "container.d/10-prefix.conf": "[Container]\nLabel=proxyctl.shadowed=1\n",
+        "container.d/30-all.conf": "[Container]\n\nLabel=proxyctl.prot=80\n",
+        "other.container.d/10.conf": "[Container]\nLabel=proxyctl.other=1\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+    found = problems(**{"app-web_container": "[Container]\nLabel=proxyctl.host=a.test\n"})
+
+    assert sorted(found) == [
+        ("PX101", "app-web.container.d/20-own.conf:2"),
+        ("PX101", "container.d/30-all.conf:3"),
+        ("PX102", "app-.container.d/10-prefix.conf:2"),
+    ]
+
+
+def test_a_drop_in_may_publish_a_pod_and_forget_what_the_file_says(problems, tmp_path):
+    (tmp_path / "web.pod.d").mkdir()
+    dropin = tmp_path / "web.pod.d" / "host.conf"
+    dropin.write_text("[Pod]\nLabel=\nLabel=proxyctl.host=a.test\n")
+
+    assert problems(web_pod="[Pod]\nLabel=proxyctl.hots=a.test\n") == []
+    dropin.write_bytes(b"\xff")
+    assert [number for number, _ in problems(web_pod="[Pod]\n")] == ["PX501"]
+
+
 def test_labels_of_others_are_not_our_business(problems):
     assert problems(web_container="[Container]\nLabel=app=a b\\c\n") == []
 
