@@ -32,6 +32,7 @@ from proxyctl.status.view import Change, SourceState, View
 from proxyctl.wakeup import Ring
 
 HISTORY = 500
+_WAITING = "waiting for a source that never answered (PX401): HAProxy keeps what it has"
 ROUNDS = 4
 """So many times is observed and planned in one cycle: a reload is followed by runtime steps."""
 
@@ -272,7 +273,7 @@ class Reconciler:
                 if not carry_out or _is_done(plan, done):
                     break
                 if self._blind(running):
-                    error = "waiting for a source that never answered: HAProxy keeps what it has"
+                    error = _WAITING
                     break
                 self._proxy.apply(plan)
                 done.append(plan)

@@ -162,7 +162,7 @@ def parse(texts: Mapping[str, str]) -> Settings:
     for name, text in texts.items():
         try:
             _merge(merged, tomllib.loads(text))
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise SettingsError(f"{name}: {error}") from None
     try:
         settings = _ADAPTER.validate_python(_lists_to_tuples(merged))

@@ -54,7 +54,7 @@ def _of_host(options: Options) -> tuple[list[Problem], str]:
     view = look(options)
     problems = _in_order(view.problems)
     if view.desired is None:
-        return problems, "nothing was made of them that `haproxy -c` accepts"
+        return problems, "no configuration could be made"
     routes = sum(len(share.matches) for share in view.shares)
     said = "`haproxy -c` accepts the configuration"
     return (

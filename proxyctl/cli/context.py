@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from proxyctl.problems import printable
 from proxyctl.status import client
 
 if TYPE_CHECKING:
@@ -90,12 +91,13 @@ class _Target(click.ParamType[str]):
     name = "text"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the text as it is."""
-        if not str(value).strip():
+        """Return the text without the white space around it."""
+        text = str(value).strip()
+        if not text:
             self.fail("it is empty: expected a name", param, ctx)
-        if len(str(value)) > _LONGEST_TARGET:
+        if len(text) > _LONGEST_TARGET:
             self.fail(f"expected at most {_LONGEST_TARGET} characters", param, ctx)
-        return str(value)
+        return text
 
 
 TARGET = _Target()
@@ -114,7 +116,7 @@ class Verb(click.Command):
 def remark(options: Options, text: str) -> None:
     """Say something on stderr that is not the answer."""
     if not options.quiet:
-        click.echo(text, err=True)
+        click.echo(printable(text), err=True)
 
 
 def service_socket(options: Options) -> Path:

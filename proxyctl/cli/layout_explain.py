@@ -9,11 +9,13 @@ from proxyctl.problems import printable
 
 Document = dict[str, Any]
 _WIDTH = 8
+_LONGEST = 200
+"""Characters of a target that are repeated."""
 
 
 def explanation_text(screen: Screen, document: Document) -> str:
     """Return the whole explanation."""
-    target = printable(document["target"])
+    target = printable(document["target"][:_LONGEST])
     parts = [_workload(screen, part) for part in document["workloads"]]
     told = [p for p in document["lookups"] if p["backend"] or not _has_backend(document)]
     parts += [_lookup(screen, part, target) for part in told]

@@ -93,6 +93,8 @@ def _read(file: Path) -> Parsed:
         return [], [_unreadable(file, f"not one of the kinds that are known: {known}")]
     try:
         return parser(file, _text_of(file))
+    except RecursionError:
+        return [], [_unreadable(file, "nested too deep, or in itself")]
     except OSError as error:
         return [], [_unreadable(file, error.strerror or str(error))]
     except ValueError as error:
@@ -100,6 +102,8 @@ def _read(file: Path) -> Parsed:
 
 
 def _text_of(file: Path) -> str:
+    if file.exists() and not file.is_file():
+        raise ValueError(f"{file} is no regular file")  # a pipe would hold us for ever
     try:
         return file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -185,6 +189,8 @@ def _kube_unit(file: Path, text: str) -> Parsed:
     yaml = quadlet.last(_with_dropins(file, text), "Kube", "Yaml")
     if not yaml:
         raise ValueError("no Yaml= in section [Kube]")
+    if Path(yaml).suffix not in {".yaml", ".yml"}:
+        raise ValueError(f"Yaml={yaml} is no .yaml or .yml")
     return _read(file.parent / yaml)
 
 

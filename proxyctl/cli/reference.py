@@ -17,7 +17,7 @@ from click.shell_completion import CompletionItem, get_completion_class
 from proxyctl import __version__
 from proxyctl.cli.context import TARGET, Options, Verb
 from proxyctl.cli.output import Screen
-from proxyctl.problems import ProxyctlError
+from proxyctl.problems import ProxyctlError, printable
 from proxyctl.status import client
 
 if TYPE_CHECKING:
@@ -87,7 +87,9 @@ def _fields_called(key: str, fields: Iterable[str]) -> list[str]:
 def _complain(key: str, fields: Iterable[str]) -> None:
     close = get_close_matches(key.removeprefix(_PREFIX).lower(), list(fields), n=1)
     hint = f"did you mean {_PREFIX}{close[0]} ?      " if close else ""
-    click.echo(f"error: there is no label {_PREFIX}{key.removeprefix(_PREFIX)}", err=True)
+    click.echo(
+        f"error: there is no label {_PREFIX}{printable(key.removeprefix(_PREFIX))}", err=True
+    )
     click.echo(f"   fix     {hint}all labels: proxyctl labels", err=True)
 
 

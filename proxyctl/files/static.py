@@ -40,7 +40,7 @@ class StaticSource:
                     raise OSError("not a regular file")  # a pipe would hold us for ever
                 text = file.read_text(encoding="utf-8")
                 tables = tomllib.loads(text)
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, RecursionError) as error:
                 problems.append(_unreadable(file, str(error), kept=file in last))
                 self._last[file] = last.get(file, ())
                 continue

@@ -202,6 +202,7 @@ def _named_timeout(error: BaseException) -> bool:
 
 def _advice(url: str, error: BaseException) -> str:
     """Return what is wrong with the connection, and what to do about it."""
+    systemctl = "systemctl --user" if "/run/user/" in url else "systemctl"
     numbers = {link.errno for link in _chain(error) if isinstance(link, OSError)}
     links = list(_chain(error))
     if any(isinstance(link, PermissionError) for link in links):
@@ -209,9 +210,9 @@ def _advice(url: str, error: BaseException) -> str:
             f"not permitted to use Podman's socket {url}: run as root, or as a member of its group"
         )
     if any(isinstance(link, FileNotFoundError) for link in links):
-        return f"there is no Podman socket at {url}: systemctl enable --now podman.socket"
+        return f"there is no Podman socket at {url}: {systemctl} enable --now podman.socket"
     if any(isinstance(link, ConnectionRefusedError) for link in links):
-        return f"nobody listens on Podman's socket {url}: systemctl restart podman.socket"
+        return f"nobody listens on Podman's socket {url}: {systemctl} restart podman.socket"
     if _is_late(error) or errno.EAGAIN in numbers:
-        return f"Podman does not answer at {url}: systemctl status podman.service"
+        return f"Podman does not answer at {url}: {systemctl} status podman.service"
     return f"Podman at {url} cannot be asked: {links[-1]}"

@@ -6,6 +6,7 @@ git.example.com[:port][/path], http://…           a request: what HAProxy woul
 
 from difflib import get_close_matches
 
+from proxyctl.routes.mistakes import shown
 from proxyctl.routes.workload import Kind, Workload
 from proxyctl.status.answers import Document, document
 from proxyctl.status.explain_request import Target, explain_request, parse_target
@@ -82,7 +83,10 @@ def _has_id(workload: Workload, prefix: str) -> bool:
 
 def _is_mere_name(view: View, target: str, request: Target) -> bool:
     """Tell whether *target* looks like the name of a pod, and no route has it as its host."""
-    if "." in target or ":" in target or "/" in target:
+    kind, slash, name = target.partition("/")
+    if slash and (kind not in set(Kind) or "/" in name):
+        return False
+    if not slash and ("." in target or ":" in target):
         return False
     return not any(m.host == request.host for share in view.shares for m in share.matches)
 
@@ -90,6 +94,10 @@ def _is_mere_name(view: View, target: str, request: Target) -> bool:
 def _unknown(view: View, target: str) -> str:
     names = {w.name for w in view.workloads} | {m.name for w in view.workloads for m in w.members}
     hosts = {match.host for share in view.shares for match in share.matches if match.host}
-    close = get_close_matches(target, sorted(names | hosts), n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    return f"no pod, container, static route or host is called {target!r}{hint}"
+    kind, slash, name = target.partition("/")
+    of_kind = bool(slash) and kind in set(Kind)
+    sought = name if of_kind else target
+    close = get_close_matches(sought, sorted(names | hosts), n=1)
+    hint = f"; did you mean {close[0]}?" if close and close[0] != sought else ""
+    what = kind if of_kind else "pod, container, static route or host"
+    return f"no {what} is called {shown(sought)!r}{hint}"

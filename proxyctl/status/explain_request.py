@@ -15,7 +15,7 @@ from proxyctl.status.urls import default_port, ports, try_it
 from proxyctl.status.verdict import Verdict, best, is_uncertain, of_map, own_frontend, silence, why
 from proxyctl.status.view import View
 
-_URL = re.compile(r"(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?(?P<host>\[[^]/]*\]|[^:/?#]*)"
+_URL = re.compile(r"(?:(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[^/?#@]*@)?)?(?P<host>\[[^]/]*\]|[^:/?#]*)"
                   r"(?::(?P<port>[0-9]{1,5}))?(?P<path>[/?#].*)?", re.IGNORECASE)  # fmt: skip
 
 
@@ -134,7 +134,8 @@ def _advice(view: View, target: Target, found: list[Document]) -> str:
     http = [part["entrypoint"] for part in found if part["mode"] == "http"]
     own = [text] if http and (text := own_frontend(view, http)) else []
     if verdict is Verdict.PUBLISHED:
-        return "; ".join(own + tell)
+        # Without any decision nobody has a route, and HAProxy goes on with what it has.
+        return "; ".join(own + (tell if view.desired else []))
     if verdict is not Verdict.NO_ROUTE:
         return "; ".join([why(view, verdict), *own, *tell])
     if asked.refusal and not tcp:

@@ -18,7 +18,7 @@ from proxyctl.status.answers import Document, changes
 from proxyctl.status.excerpt import span_of
 from proxyctl.status.rows import rows_of
 from proxyctl.status.urls import try_it, url
-from proxyctl.status.verdict import Verdict, best, of_share, own_frontend, why
+from proxyctl.status.verdict import Verdict, best, is_loaded, of_share, own_frontend, why
 from proxyctl.status.view import View
 
 _LAST_CHANGES = 3
@@ -29,12 +29,14 @@ def explain_workload(view: View, workload: Workload) -> Document:
     claims = [claim for claim in view.claims if claim.workload.uid == workload.uid]
     routes = [_route(view, claim) for claim in claims]
     problems = [p for p in view.problems if p.workload == workload.uid]
-    asks = bool(claims)
+    asked = tuple(claims)
     if not claims and not problems:  # nobody may have come to look at its labels yet
-        made, mistakes = claims_of(workload, view.settings)
-        asks, problems = bool(made), list(mistakes)
+        asked, mistakes = claims_of(workload, view.settings)
+        problems = list(mistakes)
     verdict = best((route["verdict"] for route in routes), Verdict.NOT_PUBLISHED)
-    if verdict is Verdict.NO_ROUTE:
+    if not claims and is_loaded(view, asked):
+        verdict = Verdict.PUBLISHED
+    elif verdict is Verdict.NO_ROUTE:
         verdict = Verdict.NOT_PUBLISHED
     return {
         "subject": workload.subject,
@@ -52,8 +54,8 @@ def explain_workload(view: View, workload: Workload) -> Document:
         "routes": routes,
         "problems": [problem.as_json() for problem in problems],
         "reasons": [
-            *_reasons(workload, routes, problems, asks=asks),
-            *_of_the_house(view, claims, verdict, asks=asks),
+            *_reasons(workload, routes, problems, asks=bool(asked)),
+            *_of_the_house(view, asked, verdict, decided=bool(claims)),
         ],
         "changes": _last_changes(view, workload, routes),
     }
@@ -198,11 +200,12 @@ def _reasons(
 
 
 def _of_the_house(
-    view: View, claims: list[Claim], verdict: Verdict, *, asks: bool
+    view: View, claims: Iterable[Claim], verdict: Verdict, *, decided: bool
 ) -> Iterable[str]:
     """Yield what keeps requests from it, or may, and is not its own matter."""
-    if asks and not claims:
-        yield _undecided(view)
+    claims = tuple(claims)
+    if claims and not decided:
+        yield _undecided(view, verdict)
     if reason := why(view, verdict):
         yield reason
     elif verdict is Verdict.PUBLISHED and view.plan.steps:
@@ -213,11 +216,14 @@ def _of_the_house(
             yield told
 
 
-def _undecided(view: View) -> str:
+def _undecided(view: View, verdict: Verdict) -> str:
     """Return why good labels have led to nothing: what is wrong with the host."""
-    wrong = [f"{p.subject} {p.summary} ({p.id})" for p in view.problems if not p.workload]
+    of_host = [problem for problem in view.problems if not problem.workload]
+    of_haproxy = [problem for problem in of_host if problem.id.startswith("PX3")]
+    wrong = [f"{p.subject} {p.summary} ({p.id})" for p in of_haproxy or of_host]
     told = "; ".join(wrong) or "the service has not come to it yet"
-    return f"nothing is made of its labels: {told}: proxyctl status"
+    before = "; HAProxy serves it as before" if verdict is Verdict.PUBLISHED else ""
+    return f"nothing is made of its labels: {told}: proxyctl status{before}"
 
 
 def _no_claim(workload: Workload) -> str:

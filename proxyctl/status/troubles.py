@@ -75,11 +75,12 @@ def source_unavailable(name: str, error: str, *, known: bool) -> Problem:
         if known
         else "none of its workloads is published, and HAProxy keeps what it serves"
     )
+    systemctl = "systemctl --user" if "/run/user/" in error else "systemctl"
     return Problem(
         id="PX401",
         subject=f'source "{name.rstrip(":")}"',
         summary="does not answer",
         where=error,
         effect=effect,
-        fix="systemctl enable --now podman.socket      (it is tried again by itself)",
+        fix=f"{systemctl} enable --now podman.socket      (it is tried again by itself)",
     )

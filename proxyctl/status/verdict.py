@@ -10,10 +10,10 @@ NO ROUTE        nothing leads there
 from collections.abc import Iterable
 from enum import StrEnum
 
-from proxyctl.routes.claims import Match
+from proxyctl.routes.claims import Claim, Match
 from proxyctl.routes.conflicts import Share
 from proxyctl.state.desired import TCP_MAP, map_of, place_of
-from proxyctl.state.spares import loaded_name
+from proxyctl.state.spares import loaded_name, route_names
 from proxyctl.status.troubles import start_it
 from proxyctl.status.view import View
 
@@ -56,6 +56,17 @@ def of_map(view: View, file: str, *, found: bool) -> Verdict:
     if not view.running.alive:
         return Verdict.NO_HAPROXY
     return Verdict.PUBLISHED if file in view.running.maps else Verdict.PENDING
+
+
+def is_loaded(view: View, claims: Iterable[Claim]) -> bool:
+    """Tell whether HAProxy, whatever was decided since, leads requests to one of the claims."""
+    names = route_names(view.running)
+    for claim in claims:
+        for file, key in map(place_of, claim.matches):
+            backend = dict(view.running.maps.get(file, ())).get(key, "")
+            if names.get(backend, backend) == claim.backend:
+                return True
+    return False
 
 
 def _is_loaded(view: View, share: Share, match: Match) -> bool:

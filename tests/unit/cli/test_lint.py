@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from proxyctl.cli.lint import lint
@@ -168,6 +170,34 @@ def test_a_static_route_without_servers_is_not_understood(problems):
 )  # fmt: skip
 def test_what_cannot_be_read_is_a_problem_of_its_own(problems, texts):
     assert [number for number, _ in problems(**texts)] == ["PX501"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("deep.yaml", "a: " + "[" * 5000, "nested too deep"),
+        ("loop.yaml", "x: &x\n  <<: *x\nkind: Pod\nmetadata: *x\n", "nested too deep"),
+        ("deep.toml", "a = " + "[" * 5000, "nested too deep"),
+        ("self.kube", "[Kube]\nYaml=self.kube\n", "is no .yaml or .yml"),
+        ("odd.yaml", "services: 5\n", "services is no mapping"),
+    ],
+)
+def test_nonsense_in_a_file_is_a_problem_and_no_traceback(tmp_path, name, text, why):
+    file = tmp_path / name
+    file.write_text(text)
+
+    (problem,) = lint([file], settings()).problems
+
+    assert problem.id == "PX501"
+    assert why in problem.where
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.toml")
+
+    (problem,) = lint([tmp_path / "pipe.toml"], settings()).problems
+
+    assert "no regular file" in problem.where
 
 
 def test_two_files_that_ask_for_the_same_are_told_before_they_are_deployed(problems):

@@ -45,11 +45,21 @@ def test_with_our_frontends_a_workload_and_its_host_are_published(text):
 
 
 def test_where_nothing_was_ever_accepted_the_labels_are_not_to_blame():
-    verdict, reason = told(never_good(POD), "a")
+    bare = Running(alive=True, version=(2, 6, 12), pid=7)
+    verdict, reason = told(never_good(POD, running=bare), "a")
 
     assert verdict == "NOT PUBLISHED"
     assert "the configuration is refused by HAProxy whatever the labels say (PX302)" in reason
     assert "no label asks" not in reason
+
+
+def test_what_haproxy_has_from_before_is_served_whatever_is_refused_now():
+    view = never_good(POD)
+
+    verdict, reason = told(view, "a")
+    assert verdict == "PUBLISHED"
+    assert reason.endswith("; HAProxy serves it as before")
+    assert told(view, "a.test") == ("PUBLISHED", "")
 
 
 def test_where_nothing_was_ever_accepted_a_mistake_in_the_labels_is_told_nevertheless():
