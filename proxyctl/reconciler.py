@@ -20,7 +20,7 @@ from proxyctl.admission import Admission, Decision
 from proxyctl.departed import Departed
 from proxyctl.files.memory import Memory
 from proxyctl.overrides import with_overrides
-from proxyctl.plan.describe import describe
+from proxyctl.plan.describe import describe, names_for
 from proxyctl.plan.planner import make_plan
 from proxyctl.plan.steps import Plan, RemoveServer, dearest
 from proxyctl.problems import Problem, ProxyctlError, SourceUnavailable
@@ -278,7 +278,7 @@ class Reconciler:
                 self._proxy.apply(plan)
                 done.append(plan)
             else:
-                error = "HAProxy is still not what it should be: " + _words_of(plan)
+                error = "HAProxy is still not what it should be: " + _words_of(plan, running)
         except ProxyctlError as refused:
             error = str(refused)
         problems = view.problems
@@ -312,12 +312,14 @@ class Reconciler:
         counters = {**view.counters, kind: view.counters.get(kind, 0) + 1}
         changes = view.changes
         if view.applied or (view.haproxy_error and view.haproxy_error != self.view.haproxy_error):
+            # Whom a spare stood for before, and stands for now.
+            seen = (self.view.running, view.running)
             change = Change(
                 id=changes[-1].id + 1 if changes else 1,
                 time=view.time,
                 causes=_causes(rings) or ("timer" if changes else "start",),
                 cost=cost,
-                steps=tuple(_words_of(plan) for plan in view.applied),
+                steps=tuple(_words_of(plan, *seen) for plan in view.applied),
                 milliseconds=milliseconds,
                 error=view.haproxy_error,
             )
@@ -347,5 +349,6 @@ def _ms_since(begin: float) -> int:
     return round((time.monotonic() - begin) * 1000)
 
 
-def _words_of(plan: Plan) -> str:
-    return "; ".join(" ".join(describe(step)) for step in plan.steps)
+def _words_of(plan: Plan, *seen: Running) -> str:
+    names = names_for(plan.steps, *seen)
+    return "; ".join(" ".join(describe(step, names)) for step in plan.steps)
