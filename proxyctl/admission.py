@@ -7,52 +7,32 @@ it refuses without any      the templates that were accepted last are used inste
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from proxyctl.decision import Decision, decide
 from proxyctl.files.memory import Memory
 from proxyctl.files.templates import merged
+from proxyctl.plan.part import Part
 from proxyctl.plan.quarantine import culprits, suspects
 from proxyctl.problems import ConfigRejected, HAProxyUnavailable, Problem
-from proxyctl.routes.claims import Match, Translation, translate
-from proxyctl.routes.conflicts import Resolution, resolve
+from proxyctl.recent import Recent
+from proxyctl.routes.claims import translate
 from proxyctl.routes.workload import Workload
 from proxyctl.settings import Settings
+from proxyctl.standing import MANY, Change, Standing
 from proxyctl.state.desired import desired
-from proxyctl.state.model import Desired, Global
-from proxyctl.state.render import CONFIG, Rendered, render
+from proxyctl.state.model import Global
+from proxyctl.state.render import CONFIG, Rendered
 from proxyctl.state.spares import SHAPING_TEMPLATES
 from proxyctl.status import troubles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What was decided about some workloads, before HAProxy is asked."""
+class PartDecision:
+    """What was decided about those whom a change concerns."""
 
-    translation: Translation
-    resolution: Resolution
-    desired: Desired
-    rendered: Rendered
-    problems: tuple[Problem, ...] = ()
-
-
-def decide(
-    workloads: Iterable[Workload],
-    settings: Settings,
-    identity: Global,
-    memory: Memory,
-    templates: Mapping[str, str],
-) -> Decision:
-    """Return what HAProxy should be for *workloads*. Raises ConfigRejected for bad templates."""
-    served: Mapping[Match, str] = dict(memory.served)
-    good = {workload.uid: workload for workload in memory.good}
-    translation = translate(workloads, settings, good)
-    resolution = resolve(translation.claims, served)
-    wanted = desired(resolution.shares, settings, identity, dict(memory.overrides))
-    return Decision(
-        translation=translation,
-        resolution=resolution,
-        desired=wanted,
-        rendered=render(wanted, templates),
-        problems=(*translation.problems, *resolution.problems),
-    )
+    uids: frozenset[str]
+    decision: Decision
+    part: Part
+    """What the change is about, before it and after it."""
 
 
 class Admission:
@@ -81,24 +61,51 @@ class Admission:
         self._accepted = ""
         """The haproxy.cfg that `haproxy -c` accepted last, to ask once only."""
         self._quarantine: dict[Workload, Problem] = {}
+        self._recent = Recent()
 
     def draft(self, workloads: Iterable[Workload], memory: Memory) -> Decision | None:
         """Decide without asking `haproxy -c`: good enough for what the runtime API checks.
 
         None if the administrator's templates have changed: that is for `admit`.
         """
+        self._recent.turn()
         try:
             if dict(self._overrides()) != self.templates:
                 return None
             decision = self._decide(tuple(workloads), memory, self.templates)
         except ConfigRejected:
             return None
-        return replace(decision, problems=(*decision.problems, *self._quarantine.values()))
+        return replace(decision, problems=(*decision.problems, *self.left_out))
+
+    @property
+    def left_out(self) -> tuple[Problem, ...]:
+        """Return the problems of the workloads that `haproxy -c` refused."""
+        return tuple(self._quarantine.values())
+
+    def draft_part(
+        self, standing: Standing, change: Change, memory: Memory
+    ) -> PartDecision | None:
+        """Decide as `draft` does, about those only whom the change concerns; None if many."""
+        if dict(self._overrides()) != self.templates:
+            return None
+        fresh = [workload for workload in change.fresh if workload not in self._quarantine]
+        claims = translate(fresh, self._settings, standing.good, self._recent).claims
+        uids = standing.around(change, claims)
+        if len(uids) > MANY:
+            return None
+        decision = self._decide(
+            standing.members(change, uids), standing.remembered_of(memory, uids), self.templates
+        )
+        before = desired(
+            standing.shares_of(uids), self._settings, self._identity, dict(memory.overrides)
+        )
+        return PartDecision(uids=uids, decision=decision, part=Part.of((before, decision.desired)))
 
     def admit(
         self, workloads: Iterable[Workload], memory: Memory
     ) -> tuple[Decision | None, tuple[Problem, ...]]:
         """Return a decision that `haproxy -c` accepts, and the problems that this brought up."""
+        self._recent.turn()
         workloads = tuple(workloads)
         problems: tuple[Problem, ...] = ()
         try:
@@ -138,8 +145,7 @@ class Admission:
                 self._quarantine[workload] = troubles.rejected(workload, rejected)
             decision = self._decide(workloads, memory, templates)
             self._check(decision.rendered)
-        left_out = tuple(self._quarantine.values())
-        return replace(decision, problems=(*decision.problems, *left_out))
+        return replace(decision, problems=(*decision.problems, *self.left_out))
 
     def _decide(
         self,
@@ -155,7 +161,9 @@ class Admission:
         if SHAPING_TEMPLATES & templates.keys():
             # A spare backend would not look as the administrator wants backends to look.
             identity = replace(identity, spares=())
-        return decide(admitted, self._settings, identity, memory, merged(templates))
+        return decide(
+            admitted, self._settings, identity, memory, merged(templates), recent=self._recent
+        )
 
     def _check(self, rendered: Rendered) -> None:
         text = rendered.texts[CONFIG]

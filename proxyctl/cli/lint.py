@@ -14,6 +14,7 @@ from proxyctl.routes.conflicts import resolve
 from proxyctl.routes.dialects.native import PREFIX
 from proxyctl.routes.workload import Kind, Member, Phase, Workload
 from proxyctl.settings import Settings
+from proxyctl.textfile import Unreadable, listed, read_text
 
 _SOME_PORT = (8080,)
 """Stands for the ports of an image, which is not looked at."""
@@ -92,22 +93,14 @@ def _read(file: Path) -> Parsed:
         known = " ".join(sorted(_PARSERS))
         return [], [_unreadable(file, f"not one of the kinds that are known: {known}")]
     try:
-        return parser(file, _text_of(file))
+        return parser(file, read_text(file))
+    except Unreadable as error:
+        # A drop-in may be at fault, or the YAML of a .kube.
+        return [], [_unreadable(file, error.why if error.path == file else str(error))]
     except RecursionError:
         return [], [_unreadable(file, "nested too deep, or in itself")]
-    except OSError as error:
-        return [], [_unreadable(file, error.strerror or str(error))]
     except ValueError as error:
         return [], [_unreadable(file, str(error))]
-
-
-def _text_of(file: Path) -> str:
-    if file.exists() and not file.is_file():
-        raise ValueError(f"{file} is no regular file")  # a pipe would hold us for ever
-    try:
-        return file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file} is not UTF-8, at byte {error.start}") from None
 
 
 def _unreadable(file: Path, why: str) -> Problem:
@@ -151,11 +144,11 @@ def _with_dropins(file: Path, text: str) -> list[quadlet.Setting]:
     """Return the settings of a unit file, and of its drop-ins in the order of their names."""
     dropins: dict[str, Path] = {}
     for folder in quadlet.dropin_folders(file.name):
-        for one in (file.parent / folder).glob("*.conf"):
+        for one in listed(file.parent / folder, ".conf"):
             dropins.setdefault(one.name, one)
     found = list(quadlet.settings(text, str(file)))
     for _, one in sorted(dropins.items()):
-        found += quadlet.settings(_text_of(one), str(one))
+        found += quadlet.settings(read_text(one), str(one))
     return found
 
 

@@ -4,11 +4,12 @@ A step that fails raises; nothing is swallowed, since the next cycle observes th
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from proxyctl.haproxy import answers, files, observing, reloading, runtime, validate
+from proxyctl.haproxy.digests import Digests
 from proxyctl.haproxy.files import Layout
 from proxyctl.haproxy.process import EmbeddedProcess
 from proxyctl.haproxy.socket import Conversation, NotListening, RuntimeSocket
@@ -33,21 +34,22 @@ class HAProxy:
         layout: Layout,
         *,
         binary: str = "haproxy",
-        before: Iterable[Path | str] = (),
+        before: Iterable[Path | str] | None = None,
         process: EmbeddedProcess | None = None,
         patience: float = 15.0,
     ) -> None:
         """Use the HAProxy of *layout*.
 
-        `before`: the files that it reads before ours (mode attach). `process`: who starts it in
-        mode embedded; without one, a start is waited for. `patience`: seconds for a reload or a
-        start.
+        `before`: the files that it reads before ours (mode attach); None: ours are all. `process`:
+        who starts it in mode embedded; without one, a start is waited for. `patience`: seconds for
+        a reload or a start.
         """
         self.layout = layout
         self._binary = binary
-        self._before = tuple(before)
+        self._before = None if before is None else tuple(before)
         self._process = process
         self._patience = patience
+        self._digests = Digests(layout)
         self._socket = RuntimeSocket(layout.master_socket)
         own = layout.worker_socket
         self._worker = RuntimeSocket(own, prefix="") if own else None
@@ -59,7 +61,7 @@ class HAProxy:
         """
         begun = time.monotonic()
         while True:
-            on_disk = files.read_digests(self.layout)
+            on_disk = self._digests.read()
             try:
                 with self._talk() as talk:
                     running = observing.observe(talk, self.layout, on_disk)
@@ -71,6 +73,14 @@ class HAProxy:
             if time.monotonic() > begun + self._patience:
                 raise HAProxyUnavailable("HAProxy was reloaded each time that it was asked")
             time.sleep(_POLL)
+
+    def observe_again(self, known: Running, backends: Collection[str]) -> Running | None:
+        """Return what is known, with the servers of *backends* as they are now.
+
+        None if HAProxy is another process by now. Raises HAProxyUnavailable.
+        """
+        with self._talk() as talk:
+            return observing.observe_again(talk, known, backends)
 
     def _talk(self) -> AbstractContextManager[Conversation]:
         """Connect to the worker: by its own socket, else (started without one) by the master."""
@@ -88,7 +98,7 @@ class HAProxy:
 
     def check(self, texts: Mapping[str, str]) -> None:
         """Let `haproxy -c` read *texts*; raises ConfigRejected."""
-        validate.check(texts, binary=self._binary, folder=self.layout.folder, before=self._before)
+        validate.check(texts, binary=self._binary, layout=self.layout, before=self._before)
 
     def apply(self, plan: Plan) -> None:
         """Carry the steps out in their order; raises at the first that fails.

@@ -3,7 +3,7 @@
 The contract tests show that the real one does the same with the same steps.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
@@ -63,6 +63,13 @@ class SimulatedHAProxy:
             maps={name: tuple(sorted(rows.items())) for name, rows in self.maps.items()},
             files=files,
         )
+
+    def observe_again(self, known: Running, backends: Collection[str]) -> Running | None:
+        if not self.alive or known.pid != self.pid:
+            return None
+        now = self.observe()
+        fresh = {name: now.servers.get(name, ()) for name in backends}
+        return replace(known, servers={**known.servers, **fresh})
 
     def check(self, texts: Mapping[str, str]) -> None:
         self.checks += 1

@@ -197,7 +197,7 @@ def test_a_pipe_is_not_waited_for(tmp_path):
 
     (problem,) = lint([tmp_path / "pipe.toml"], settings()).problems
 
-    assert "no regular file" in problem.where
+    assert "not a regular file" in problem.where
 
 
 def test_two_files_that_ask_for_the_same_are_told_before_they_are_deployed(problems):
