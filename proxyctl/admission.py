@@ -135,7 +135,7 @@ class Admission:
             own = dict(self._overrides())
         except ConfigRejected as unreadable:
             own = self.templates
-            problems = (troubles.rejected_without_routes(str(unreadable), own_templates=True),)
+            problems = (self._problem_of(unreadable, own_templates=True),)
         if own != self._own:  # what was refused with other templates deserves another try
             self._own, self._refused = own, None
             self._quarantine.clear()
@@ -145,8 +145,7 @@ class Admission:
             try:
                 decision = self._admitted(workloads, memory, templates)
             except ConfigRejected as rejected:
-                text = str(rejected)
-                problem = troubles.rejected_without_routes(text, own_templates=bool(own))
+                problem = self._problem_of(rejected, own_templates=bool(own))
                 if templates != self.templates:
                     self._refused = problem
                 problems += (problem,)
@@ -161,6 +160,10 @@ class Admission:
         if own == self.templates:
             return (own,)
         return (self.templates,) if self._refused else (own, self.templates)
+
+    def _problem_of(self, error: ConfigRejected, *, own_templates: bool) -> Problem:
+        mode = self._settings.haproxy.mode
+        return troubles.rejected_without_routes(str(error), own_templates=own_templates, mode=mode)
 
     def _admitted(
         self, workloads: tuple[Workload, ...], memory: Memory, templates: Mapping[str, str]

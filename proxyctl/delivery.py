@@ -23,6 +23,7 @@ from proxyctl.state.model import Running
 from proxyctl.state.render import CONFIG
 
 NEVER = float("inf")
+_WAITING = "waiting for a source that never answered (PX401): HAProxy keeps what it has"
 ROUNDS = 4
 """So many times is observed and planned in one cycle: a reload is followed by runtime steps."""
 
@@ -77,12 +78,12 @@ class Delivery:
         """Return when a refused reload is to be tried again; infinity if none is."""
         return self._refusal.until if self._refusal and self._refusal.until > now else NEVER
 
-    def seen(self) -> Running:
-        """Return what runs, where that is all that can be told of it."""
+    def nothing(self) -> Delivered:
+        """Return what runs where nothing could be decided: HAProxy goes on without us."""
         try:
-            return self._proxy.observe()
-        except ProxyctlError:
-            return Running(alive=False)
+            return Delivered(running=self._proxy.observe(), plan=Plan())
+        except ProxyctlError as error:
+            return Delivered(running=Running(alive=False), plan=Plan(), error=str(error))
 
     def at_once(self, decision: Decision, now: float) -> Delivered | None:
         """Do what the runtime API can do; None if something is in the way.
@@ -148,12 +149,12 @@ class Delivery:
                     error = self._refusal.error if self._refusal and due != plan else ""
                     break
                 if self._blind(running):
-                    error = "waiting for a source that never answered: HAProxy keeps what it has"
+                    error = _WAITING
                     break
                 self._carry_out(due, running, now)
                 done.append(due)
             else:
-                error = "HAProxy is still not what it should be: " + words_of(plan)
+                error = "HAProxy is still not what it should be: " + words_of(plan, running)
         except ProxyctlError as failure:
             error, absent = str(failure), isinstance(failure, HAProxyAbsent)
         return Delivered(

@@ -189,7 +189,7 @@ class Reconciler:
         decision, problems = self._admission.admit(workloads, self.memory)
         view = self._decided(decision, problems)
         if decision is None:
-            return replace(view, applied=(), running=self._delivery.seen())
+            return replace(_with(view, self._delivery.nothing()), plan=view.plan)
         templates = tuple(sorted(self._admission.templates.items()))
         self.memory = replace(self.memory, templates=templates)
         delivered = self._delivery.whole(decision, self._began, carry_out=carry_out, quiet=quiet)
@@ -265,12 +265,16 @@ class Reconciler:
         counters = {**view.counters, kind: view.counters.get(kind, 0) + 1}
         changes = view.changes
         if view.applied or (view.haproxy_error and view.haproxy_error != self.view.haproxy_error):
+            # Whom a spare stood for before, and stands for now.
+            seen = (self.view.running, view.running)
+            # Whom a spare stood for before, and stands for now.
+            seen = (self.view.running, view.running)
             change = Change(
                 id=changes[-1].id + 1 if changes else 1,
                 time=view.time,
                 causes=_causes(rings) or ("timer" if changes else "start",),
                 cost=cost,
-                steps=tuple(words_of(plan) for plan in view.applied),
+                steps=tuple(words_of(plan, *seen) for plan in view.applied),
                 milliseconds=milliseconds,
                 error=view.haproxy_error,
             )

@@ -3,6 +3,7 @@
 A wrong key or value is a `SettingsError` that lists all mistakes; nothing is guessed.
 """
 
+import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from pydantic.dataclasses import dataclass
 
 from proxyctl.problems import SettingsError
 from proxyctl.textfile import Unreadable, is_absent, listed, read_text
+from proxyctl.toml_words import mistake
 
 _STRICT = ConfigDict(extra="forbid", alias_generator=lambda name: name.replace("_", "-"))
 _NAME = r"[a-z0-9][a-z0-9._-]{0,62}"
@@ -43,17 +45,44 @@ def _bind(text: str) -> str:
     return text
 
 
+def _network(text: str) -> str:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("expected an IP address or a network such as 10.0.0.0/8") from None
+    return text
+
+
+Network = Annotated[str, AfterValidator(_network)]
+
+
+def _path(text: str) -> str:
+    """Refuse a path that depends on where somebody stands."""
+    if not text.startswith("/") or not text.isprintable():
+        raise ValueError("expected a path that begins with /")
+    return text
+
+
+def _path_or_nothing(text: str) -> str:
+    return _path(_plain(text)) if text else ""
+
+
+AbsolutePath = Annotated[str, AfterValidator(_path)]
+PlainPath = Annotated[str, AfterValidator(_path_or_nothing)]
+"""Stands in haproxy.cfg, or in HAProxy's arguments; "" is the default."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
 class Entrypoint:
     """Where HAProxy listens: ports are opened here and nowhere else."""
 
-    bind: tuple[Annotated[str, AfterValidator(_bind)], ...]
+    bind: Annotated[tuple[Annotated[str, AfterValidator(_bind)], ...], Limits(min_length=1)]
     mode: Literal["http", "tcp"] = "http"
     default: bool = True
     """Whether routes of mode http that name no entrypoint are published here."""
     proxy_protocol: bool = False
     """Whether clients come through another proxy that speaks the PROXY protocol."""
-    trusted_proxies: tuple[Word, ...] = ()
+    trusted_proxies: tuple[Network, ...] = ()
     """Networks whose X-Forwarded-* headers are believed."""
 
 
@@ -61,7 +90,7 @@ class Entrypoint:
 class Socket:
     """A Podman socket whose pods are published."""
 
-    path: Annotated[str, Limits(min_length=1)]
+    path: AbsolutePath
     name: Annotated[str, Limits(pattern=rf"^({_NAME})?$")] = ""
     """Prefix of its backends' names; only one socket can do without."""
     events_file: str = ""
@@ -87,13 +116,13 @@ class HAProxy:
 
     mode: Literal["embedded", "own", "attach"] = "own"
     binary: Annotated[str, Limits(min_length=1)] = "haproxy"
-    folder: str = ""
+    folder: PlainPath = ""
     """Where haproxy.cfg and its maps are written; default: below the folder for run-time data."""
-    master_socket: str = ""
+    master_socket: PlainPath = ""
     """HAProxy's `-S`; default: by mode."""
     frontends: bool = True
     """False in mode attach: only backends and maps, for somebody else's `use_backend`."""
-    check_files: tuple[str, ...] = ("/etc/haproxy/haproxy.cfg",)
+    check_files: tuple[AbsolutePath, ...] = ("/etc/haproxy/haproxy.cfg",)
     """Mode attach: the files that HAProxy reads before ours, for `haproxy -c`."""
     maxconn: Annotated[int, Limits(ge=0, le=10_000_000)] = 0
     spares: Annotated[int, Limits(ge=0, le=4096)] = 128
@@ -131,7 +160,7 @@ class Settings:
     haproxy: HAProxy = HAProxy()
     podman: Podman = Podman()
     entrypoints: dict[Name, Entrypoint] = field(default_factory=dict)
-    lists: dict[Name, tuple[Word, ...]] = field(default_factory=dict)
+    lists: dict[Name, tuple[Network, ...]] = field(default_factory=dict)
     """`@name` in allow and deny."""
     preset: dict[Name, dict[str, Any]] = field(default_factory=dict)
     """`use=name`: labels by the bundle."""
@@ -177,8 +206,7 @@ def _explain(item: Any) -> str:
     if item["type"] == "unexpected_keyword_argument":
         close = get_close_matches(path[-1], _keys_at(path[:-1]), n=1)
         return f"{where}: no such key" + (f", did you mean {close[0]!r}?" if close else "")
-    message = item["msg"].removeprefix("Value error, ")
-    return f"{where}: {message}, got {item['input']!r}"
+    return mistake(item)
 
 
 def _keys_at(path: list[str]) -> list[str]:

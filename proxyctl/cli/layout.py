@@ -111,12 +111,23 @@ def change_text(screen: Screen, change: Document, *, now: float = 0) -> str:
 
 def plan_text(screen: Screen, document: Document) -> str:
     """Return the steps of a plan, and what they cost together."""
-    rows = [(i["sign"], i["what"], i["how"], i["cost"]) for i in document["items"]]
-    if not rows:
+    items = document["items"]
+    if not items:
         return "no difference: HAProxy is what the labels ask for"
-    reloads = sum(row[3] in {"reload", "start"} for row in rows)
-    verdict = "with a reload, which loses no connection" if reloads else "without a reload"
-    if any(row[3] == "start" for row in rows):
+    costs = {item["cost"] for item in items}
+    verdict = (
+        "with a reload, which loses no connection" if "reload" in costs else "without a reload"
+    )
+    if "start" in costs:
         verdict = "HAProxy is to be started"
-    table = screen.table(("", "WHAT", "HOW", "COST"), rows)
-    return f"{table}\n{counted(len(rows), 'step')}: {verdict}"
+    table = screen.table(("", "WHAT", "HOW", "COST"), [r for item in items for r in _rows(item)])
+    return f"{table}\n{counted(len(items), 'step')}: {verdict}"
+
+
+def _rows(item: Document) -> list[tuple[str, str, str, str]]:
+    """Return the rows of a step: one, or of a reload one for each reason."""
+    first, *more = item.get("reasons") or [item["how"]]
+    return [
+        (item["sign"], item["what"], first, item["cost"]),
+        *(("", "", one, "") for one in more),
+    ]

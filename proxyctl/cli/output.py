@@ -18,7 +18,8 @@ _COLORS = {
     "DOWN": "red", "NO ROUTE": "red", "NOT PUBLISHED": "red", "NO HAPROXY": "red",
     "UNHEALTHY": "red", "DEGRADED": "red", "NO ADDRESS": "red", "error": "red",
     "DRAIN": "yellow", "MAINT": "yellow", "PENDING": "yellow", "STOPPED": "yellow",
-    "FLAPPING": "red", "warning": "yellow", "reload": "yellow", "start": "yellow",
+    "FLAPPING": "red", "UNCERTAIN": "yellow", "warning": "yellow", "reload": "yellow",
+    "start": "yellow",
 }  # fmt: skip
 _SIGNS = {"+": "green", "-": "red", "~": "yellow", "!": "yellow"}
 """Of steps, in the column without a header."""

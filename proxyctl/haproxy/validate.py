@@ -1,7 +1,10 @@
 """What HAProxy itself says about a configuration, before anything of it is written (`-c`)."""
 
+import re
+import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from proxyctl.haproxy import files
@@ -11,6 +14,11 @@ from proxyctl.haproxy.scratch import private_folder
 from proxyctl.problems import ConfigRejected, HAProxyUnavailable
 from proxyctl.state.render import CONFIG
 
+_SETTING = "haproxy.binary in config.toml"
+_OLDEST = (2, 6)
+_PATIENCE = 10.0
+_VERSION = re.compile(r"HA-?Proxy version (\d+)\.(\d+)")
+"""First line of `haproxy -v`; before 2.4 the name had a hyphen."""
 _NO_LISTENER = 2
 """Exit status of `haproxy -c`, explained on stdout only: "Configuration file has no error but will
 not start (no listener) => exit(2)." (2.6, 3.0)."""
@@ -30,8 +38,10 @@ def check(
     `layout` is where they will live: names of maps that begin with its folder are looked for in
     the private one. Addresses are literals, so that no DNS is asked. Without `before` *texts* are
     the whole configuration, and have to listen somewhere; with it, files that nobody named may.
-    Raises ConfigRejected with the lines of our haproxy.cfg, HAProxyUnavailable without a binary.
+    Raises ConfigRejected with the lines of our haproxy.cfg, HAProxyUnavailable without a binary,
+    or with one that is no HAProxy that we know: another program may accept anything.
     """
+    require_haproxy(binary)
     folder = layout.folder if layout else None
     with private_folder(layout.scratch if layout else None) as name:
         private = Layout(name, name / "none.sock")
@@ -42,7 +52,8 @@ def check(
             )
         files.write(private, here, here)
         others = [_redirected(str(other), folder, private.folder) for other in before or ()]
-        result = _run(binary, [*others, str(private.config)], str(name), timeout)
+        arguments = [word for one in (*others, str(private.config)) for word in ("-f", one)]
+        result = _run([binary, "-c", *arguments], str(name), timeout)
         if result.returncode < 0:
             raise HAProxyUnavailable(f"{binary} -c was ended by signal {-result.returncode}")
         if result.returncode == _NO_LISTENER and "no listener" in result.stdout:
@@ -53,6 +64,29 @@ def check(
             raise ConfigRejected(
                 tuple((line, text.replace(f"{name}/", "")) for line, text in alerts)
             )
+
+
+def require_haproxy(binary: str) -> None:
+    """Raise HAProxyUnavailable unless a program calls itself HAProxy, and is new enough.
+
+    One that does is not asked again, unless its file is replaced: an update does not end us.
+    """
+    found = shutil.which(binary)
+    if found is None:
+        raise HAProxyUnavailable(f"{_SETTING}: there is no program {binary!r}")
+    status = Path(found).stat()
+    _require(found, (status.st_ino, status.st_mtime_ns))
+
+
+@lru_cache(maxsize=4)
+def _require(binary: str, _identity: tuple[int, int]) -> None:
+    said = _run([binary, "-v"], "/", _PATIENCE).stdout
+    version = _VERSION.match(said)
+    if not version:
+        raise HAProxyUnavailable(f"{_SETTING}: {binary} does not call itself HAProxy")
+    if tuple(map(int, version.groups())) < _OLDEST:
+        number = ".".join(version.groups())
+        raise HAProxyUnavailable(f"{_SETTING}: {binary} is HAProxy {number}, older than 2.6")
 
 
 def _redirected(config: str, folder: Path | None, private: Path) -> str:
@@ -77,13 +111,11 @@ def _alerts(stderr: str, file: str) -> tuple[Alert, ...]:
     return parse_alerts(stderr, file=file) or last
 
 
-def _run(
-    binary: str, configs: Iterable[str], folder: str, timeout: float
-) -> subprocess.CompletedProcess[str]:
-    arguments = [word for config in configs for word in ("-f", config)]
+def _run(command: list[str], folder: str, timeout: float) -> subprocess.CompletedProcess[str]:
+    what = " ".join(command[:2])
     try:
         return subprocess.run(
-            [binary, "-c", *arguments],
+            command,
             check=False,
             cwd=folder,
             stdin=subprocess.DEVNULL,
@@ -93,6 +125,6 @@ def _run(
             timeout=timeout,
         )
     except subprocess.TimeoutExpired as error:
-        raise HAProxyUnavailable(f"{binary} -c took more than {timeout:g} s") from error
+        raise HAProxyUnavailable(f"{what} took more than {timeout:g} s") from error
     except OSError as error:
-        raise HAProxyUnavailable(f"{binary}: {error.strerror}") from error
+        raise HAProxyUnavailable(f"{what}: {error.strerror}") from error

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from proxyctl.plan.describe import describe
-from proxyctl.plan.steps import cost_of
+from proxyctl.plan.describe import describe, names_for
+from proxyctl.plan.steps import Reload, cost_of
 from proxyctl.problems import Problem, Severity
 from proxyctl.routes.workload import Workload
 from proxyctl.state.digest import digest
@@ -151,9 +151,12 @@ def _change(change: Change) -> Document:
 def plan(view: View) -> Document:
     """Return what is still to be done: nothing where HAProxy is what it should be."""
     items = []
+    names = names_for(view.plan.steps, view.running)
     for step in view.plan.steps:
-        sign, what, how = describe(step)
-        items.append({"sign": sign, "what": what, "how": how, "cost": cost_of(step)})
+        sign, what, how = describe(step, names)
+        reasons = list(step.reasons) if isinstance(step, Reload) else []
+        cost = cost_of(step)
+        items.append({"sign": sign, "what": what, "how": how, "cost": cost, "reasons": reasons})
     return document(
         "Plan", cost=view.plan.cost, items=items, error=view.haproxy_error, blind=_blind(view)
     )

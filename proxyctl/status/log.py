@@ -14,13 +14,15 @@ class _Formatter(logging.Formatter):
     """Begins lines with sd-daemon's level (`<6>`) under systemd, else with the time."""
 
     def __init__(self, *, journal: bool) -> None:
-        super().__init__("%(message)s" if journal else "%(asctime)s %(levelname)s %(message)s")
+        super().__init__("%(message)s")
         self._journal = journal
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
         if not self._journal:
-            return text
+            level = record.levelname.lower()
+            told = text.startswith(f"{level} ")  # a problem begins with its severity
+            return f"{self.formatTime(record)} {text if told else f'{level} {text}'}"
         prefix = f"<{_LEVELS.get(record.levelno, 6)}>"
         return "\n".join(prefix + line for line in text.splitlines())
 

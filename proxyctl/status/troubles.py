@@ -17,28 +17,42 @@ def rejected(workload: Workload, error: ConfigRejected) -> Problem:
     )
 
 
-def rejected_without_routes(error: str, *, own_templates: bool) -> Problem:
+def start_it(mode: str) -> str:
+    """Return what to do about a HAProxy that does not run."""
+    return {
+        "embedded": "proxyctl run starts it",
+        "own": "systemctl status proxyctl-haproxy",
+        "attach": "systemctl status haproxy",
+    }[mode]
+
+
+def rejected_without_routes(error: str, *, own_templates: bool, mode: str) -> Problem:
     """`haproxy -c` refuses the configuration even without any workload."""
-    fix = "mend or remove the templates in templates/" if own_templates else "proxyctl check"
+    if own_templates:
+        fix = "mend or remove the templates in templates/"
+    elif mode == "attach":
+        fix = "mend what it names: a file of check-files, or a setting of config.toml"
+    else:
+        fix = "mend the setting of config.toml that it names; else please report it"
     return Problem(
         id="PX302",
         subject="the configuration",
         summary="is refused by HAProxy whatever the labels say",
         where=error,
-        effect="the last good one stays in force",
+        effect="the last good one stays in force; without one nothing is published",
         fix=fix,
     )
 
 
 def haproxy_unavailable(error: str) -> Problem:
-    """HAProxy's program or socket is not there."""
+    """HAProxy's program is not there, is too old, or does not do its work."""
     return Problem(
         id="PX303",
         subject="HAProxy",
         summary="cannot be used",
         where=error,
-        effect="no change is carried out",
-        fix="is it installed, and does it run?      systemctl status proxyctl-haproxy",
+        effect="no change is carried out; a HAProxy that runs goes on serving",
+        fix="install HAProxy 2.6 or newer, or name it: haproxy.binary in config.toml",
     )
 
 
@@ -75,13 +89,14 @@ def source_unavailable(name: str, error: str, *, known: bool) -> Problem:
         if known
         else "none of its workloads is published, and HAProxy keeps what it serves"
     )
+    systemctl = "systemctl --user" if "/run/user/" in error else "systemctl"
     return Problem(
         id="PX401",
         subject=f'source "{name.rstrip(":")}"',
         summary="does not answer",
         where=error,
         effect=effect,
-        fix="systemctl enable --now podman.socket      (it is tried again by itself)",
+        fix=f"{systemctl} enable --now podman.socket      (it is tried again by itself)",
     )
 
 
