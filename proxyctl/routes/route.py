@@ -64,9 +64,8 @@ class Route:
         "host",
         (),
         "name[,name…]",
-        "Host names to publish; `*.example.com` is the names up to four levels below, `*` every "
-        "name. "
-        "Having one is the opt-in.",
+        "Host names to publish; `*.example.com` is every name below it, of any depth, `*` every "
+        "name. Having one is the opt-in.",
     )
     port: Port | None = _label(
         "port",
