@@ -48,10 +48,15 @@ class Answering:
 
 
 @contextmanager
-def answering(folder: Path, *pods: Workload, tell: str = "%[path]") -> Iterator[Answering]:
-    """Run what is rendered of *pods*; `tell`: HAProxy's words for what its backends are to say."""
+def answering(
+    folder: Path, *pods: Workload, tell: str = "%[path]", settings: str = ""
+) -> Iterator[Answering]:
+    """Run what is rendered of *pods*; `tell`: HAProxy's words for what its backends are to say.
+
+    `settings`: more of the entrypoint.
+    """
     with lab(folder) as one:
-        decision = decided(*pods, text=SETTINGS.format(port=one.ports["port"]))
+        decision = decided(*pods, text=SETTINGS.format(port=one.ports["port"]) + settings)
         texts = {
             name: text.replace(FOLDER, str(one.layout.folder))
             for name, text in decision.rendered.texts.items()
