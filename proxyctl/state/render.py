@@ -14,6 +14,7 @@ import jinja2
 
 from proxyctl.problems import ConfigRejected
 from proxyctl.recent import Recent
+from proxyctl.routes.values import WILDCARD_LABELS
 from proxyctl.state.digest import digest
 from proxyctl.state.model import Backend, Desired, Frontend, Global, Map
 from proxyctl.state.spares import CLAIMS_MAP, names
@@ -123,6 +124,7 @@ def _environment(templates: tuple[tuple[str, str], ...]) -> jinja2.Environment:
         autoescape=False,  # noqa: S701 - not HTML; every value is a typed word, or is quoted
     )
     environment.filters["quote"] = quote
+    environment.globals["wildcard_labels"] = WILDCARD_LABELS
     return environment
 
 
