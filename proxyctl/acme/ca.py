@@ -37,10 +37,12 @@ _VALIDATION = frozenset(
     {"connection", "dns", "dnssec", "incorrectResponse", "tls", "unauthorized", "unknownHost"}
 )
 _THEIRS = frozenset({"serverInternal", "badNonce"})
+_GARBLED = (ValueError, TypeError, AttributeError, KeyError)
+"""What the library raises on JSON that is not what RFC 8555 says."""
 
 
 class Network(ClientNetwork):
-    """The library's network: more patient with nonces, and it remembers two headers."""
+    """The library's network: more patient with nonces, and it remembers how it was answered."""
 
     def __init__(self, key: josepy.JWK, ca_file: str) -> None:
         alg = josepy.ES256 if isinstance(key, josepy.JWKEC) else josepy.RS256
@@ -51,11 +53,14 @@ class Network(ClientNetwork):
         self.session.hooks["response"].append(self._note)
         self.date: datetime | None = None
         """The CA's clock, as of its last answer."""
+        self.status = 0
+        """The HTTP status of the last answer."""
         self.retry_after: datetime | None = None
         """When the last answer wants us to come again."""
 
     def _note(self, response: requests.Response, *_: Any, **__: Any) -> None:
         now = datetime.now(UTC)
+        self.status = response.status_code
         self.date = _date(response.headers.get("Date", ""))
         text = response.headers.get("Retry-After", "")
         self.retry_after = (
@@ -121,8 +126,13 @@ class Ca:
         except messages.Error as error:
             raise self._refusal(error, name, account=account, advice=advice) from error
         except (requests.RequestException, errors.Error, josepy.errors.Error, OSError) as error:
-            problem = troubles.unreachable(self.directory, _words(error))
-            raise Trouble(problem, Cost.CA, retry_after=self.network.retry_after) from error
+            raise self._unreachable(_words(error)) from error
+        except _GARBLED as error:
+            raise self._unreachable(f"its answer is not understood: {error!r}") from error
+
+    def _unreachable(self, detail: str) -> Trouble:
+        problem = troubles.unreachable(self.directory, detail)
+        return Trouble(problem, Cost.CA, retry_after=self.network.retry_after)
 
     def _refusal(
         self, error: messages.Error, name: str, *, account: bool, advice: bool
@@ -130,16 +140,15 @@ class Ca:
         code = str(error.typ).rpartition(":")[2]
         detail = _words(error)
         until = self.network.retry_after
-        if code == "rateLimited":
+        if code == "rateLimited" or self.network.status == requests.codes.too_many_requests:
             problem = troubles.rate_limited(name or "(account)", detail, until)
             return Trouble(problem, Cost.COUNTED, retry_after=until)
+        if code in _THEIRS or self.network.status >= requests.codes.server_error:
+            return self._unreachable(detail)
         if code == "userActionRequired":
             return Trouble(troubles.terms_not_agreed(detail), Cost.CA)
-        if code in _ACCOUNT or (account and code not in _THEIRS):
+        if account or code in _ACCOUNT:
             return Trouble(troubles.account_refused(detail), Cost.COUNTED)
-        if code in _THEIRS:
-            problem = troubles.unreachable(self.directory, detail)
-            return Trouble(problem, Cost.CA, retry_after=until)
         if code == "orderNotReady":
             return Trouble(troubles.not_yet(name, detail), Cost.CA)
         if code in _VALIDATION:

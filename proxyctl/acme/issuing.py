@@ -94,7 +94,7 @@ class Issuing:
         except ValueError:
             return None
         except Trouble as trouble:
-            if trouble.cost is Cost.CA:
+            if not trouble.begin_anew:
                 raise
             return None  # the CA does not know it any more
         return None if order.status in _GONE else (begun.url, order, key)

@@ -294,6 +294,11 @@ class Host:
     def serial(self, name: str = "git.example.com") -> str:
         return f"{self.leaf(name).serial_number:x}"
 
+    def has(self, pattern: str) -> bool:
+        """Tell whether there is such a file in the folder of state, or TOKEN in that of tokens."""
+        places = self.challenges.glob("*") if pattern == "TOKEN" else self.state.glob(pattern)
+        return any(True for _ in places)
+
     def status(self, name: str = "git.example.com") -> dict[str, object]:
         document = json.loads((self.state / "acme/status.json").read_text())
         return next(item for item in document["certificates"] if item["name"] == name)
