@@ -121,9 +121,11 @@ class Acme:
     challenge: Literal["http-01", "dns-01"] = "http-01"
     """How hosts are proven to be ours. Wildcards are always proven by dns-01."""
     hook: Annotated[str, Limits(pattern=r"^(/[^\x00]+)?$")] = ""
-    """A program for dns-01, called as `hook present|cleanup FQDN VALUE`."""
+    """A program for dns-01, called as `hook present|cleanup FQDN VALUE`; FQDN ends in a dot."""
     hook_timeout: Seconds = 300.0
     """Seconds after which the hook is killed."""
+    hook_wait: Annotated[float, Limits(ge=0, le=3600)] = 30.0
+    """Seconds from the hook's end until the CA is told to look: DNS servers need a while."""
     hosts: tuple[Word, ...] = ()
     """The only hosts to get certificates for, `*.example.com` for all below; empty is all."""
     ca_file: str = ""

@@ -142,7 +142,7 @@ class Ca:
         until = self.network.retry_after
         if code == "rateLimited" or self.network.status == requests.codes.too_many_requests:
             problem = troubles.rate_limited(name or "(account)", detail, until)
-            return Trouble(problem, Cost.COUNTED, retry_after=until)
+            return Trouble(problem, Cost.COUNTED, retry_after=until, for_all=True)
         if code in _THEIRS or self.network.status >= requests.codes.server_error:
             return self._unreachable(detail)
         if code == "userActionRequired":

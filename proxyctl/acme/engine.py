@@ -48,6 +48,8 @@ class Engine:
         self._records: dict[str, Record] = {}
         """As on the disk, if that is not full."""
         self._tried: set[str] = set()
+        self._halted = False
+        """Whether the CA limits us, so that in this run nothing more is asked."""
         self._issued: list[str] = []
         self._problems: dict[Problem, None] = {}
         """What is wrong with no certificate in particular."""
@@ -86,6 +88,8 @@ class Engine:
             if item.judgement.due and self._may_try(item)
         ]
         for name in in_order(due):
+            if self._halted:
+                break  # the others come first in the next run, since this one has its pause then
             self._obtain(outlooks[name])
             outlooks[name] = self._look(outlooks[name].wish)
             self._publish(outlooks.values())
@@ -171,6 +175,7 @@ class Engine:
             issuing = Issuing(ca, self._settings, self._shelf, item.wish, record)
             complaint = issuing.obtain(replaces)
         except Trouble as trouble:
+            self._halted = trouble.for_all
             past = issuing.record if issuing else record
             now = datetime.now(UTC)
             self._remember(name, records.failed(past, trouble, self._settings.url, now))

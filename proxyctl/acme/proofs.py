@@ -6,6 +6,7 @@ import re
 import secrets
 import signal
 import subprocess
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ def choose(
         raise Trouble(problem, Cost.COUNTED, begin_anew=True)
     response = body.chall.response(account)
     if dns:
-        record = body.chall.validation_domain_name(host)
+        record = f"{body.chall.validation_domain_name(host)}."  # as lego's "exec" has it
         value = body.chall.validation(account)
         return Proof(
             host=host, challenge=body, response=response, dns=True, key=record, value=value
@@ -101,6 +102,8 @@ class Prover:
             complaint = self._hook("present", key, value)
             if complaint:
                 raise Trouble(troubles.hook_failed(name, complaint))
+        if records:
+            time.sleep(self._settings.hook_wait)
         files = [proof for proof in proofs if not proof.dns]
         for proof in files:
             write(self._shelf.challenges / proof.key, proof.value.encode(), 0o644)

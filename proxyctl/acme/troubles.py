@@ -23,6 +23,7 @@ class Trouble(ProxyctlError):  # noqa: N818 - a state of the world, most of the 
         *,
         retry_after: datetime | None = None,
         begin_anew: bool = False,
+        for_all: bool = False,
     ) -> None:
         super().__init__(problem.text())
         self.problem = problem
@@ -31,6 +32,8 @@ class Trouble(ProxyctlError):  # noqa: N818 - a state of the world, most of the 
         """The earliest next try, if the CA named one."""
         self.begin_anew = begin_anew
         """Whether the order is dead and the next try needs another."""
+        self.for_all = for_all
+        """Whether the CA wants a pause in which others had better not ask either."""
 
 
 def certificate(name: str) -> str:
@@ -181,7 +184,7 @@ def hook_failed(name: str, detail: str) -> Problem:
         summary="is not asked for: its DNS record could not be set",
         where=_shown(detail),
         effect=_RETRIED,
-        fix="try [acme] hook by hand: HOOK present _acme-challenge.HOST VALUE      (docs/acme.md)",
+        fix="try it by hand: HOOK present _acme-challenge.HOST. VALUE      (docs/acme.md)",
     )
 
 

@@ -2,6 +2,8 @@
 
 # ruff: noqa: PLC0415 - what is heavy is imported when it is needed: see proxyctl.cli
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -31,7 +33,7 @@ def acme() -> None:
 
 def _parts(options: Options) -> "tuple[Acme, Shelf]":
     """Return the settings and the folders, and nobody else works on them until we end."""
-    from proxyctl.acme.shelf import Shelf
+    from proxyctl.acme.shelf import Shelf, explained
     from proxyctl.files.lock import Lock
 
     missing = [name for name in ("acme", "josepy") if find_spec(name) is None]
@@ -44,8 +46,22 @@ def _parts(options: Options) -> "tuple[Acme, Shelf]":
     if settings.acme is None:
         raise SettingsError("config.toml has no table [acme]: no CA is asked (docs/acme.md)")
     shelf = Shelf(folders.run, folders.state)
-    Lock(shelf.home / "lock").take()
+    lock = shelf.home / "lock"
+    with explained(lock):
+        Lock(lock).take()
     return settings.acme, shelf
+
+
+@contextmanager
+def _told(options: Options) -> Iterator[None]:
+    """Print a trouble as every problem is printed, and end with 1."""
+    from proxyctl.acme.troubles import Trouble
+
+    try:
+        yield
+    except Trouble as trouble:
+        click.echo(problem_text(Screen(options.color), trouble.problem.as_json()), err=True)
+        raise click.exceptions.Exit(1) from None
 
 
 @acme.command(cls=Verb)
@@ -58,10 +74,11 @@ def run(options: Options, *, now: bool) -> int:
 
     Exit codes: 0 all is well or waits, 1 something is wrong, 69 the extra `acme` is missing.
     """
-    settings, shelf = _parts(options)
-    from proxyctl.acme.engine import Engine
+    with _told(options):
+        settings, shelf = _parts(options)
+        from proxyctl.acme.engine import Engine
 
-    outcome = Engine(settings, shelf, tell=lambda line: remark(options, line), now=now).run()
+        outcome = Engine(settings, shelf, tell=lambda line: remark(options, line), now=now).run()
     screen = Screen(options.color)
     if options.json:
         problems = [problem.as_json() for problem in outcome.problems]
@@ -84,14 +101,17 @@ def revoke(options: Options, name: str, reason: str) -> None:
 
     If it is still wanted, the next `proxyctl acme run` gets another one, with another key.
     """
-    settings, shelf = _parts(options)
-    from proxyctl.acme import revoking, wishes
+    from proxyctl.acme import wishes
 
     try:
         known = wishes.host_name(name)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
-    stays = revoking.revoke(settings, shelf, known, reason)
+    with _told(options):
+        settings, shelf = _parts(options)
+        from proxyctl.acme import revoking
+
+        stays = revoking.revoke(settings, shelf, known, reason)
     rest = "it is served until the next run has replaced it: proxyctl acme run"
     remark(options, f"{known} is revoked; {rest if stays else 'its file is removed'}")
 
@@ -100,8 +120,9 @@ def revoke(options: Options, name: str, reason: str) -> None:
 @click.pass_obj
 def rollover(options: Options) -> None:
     """Give the account at the CA a new key. Certificates are not touched."""
-    settings, shelf = _parts(options)
-    from proxyctl.acme import account
+    with _told(options):
+        settings, shelf = _parts(options)
+        from proxyctl.acme import account
 
-    account.rollover(account.connect(settings, shelf), shelf)
+        account.rollover(account.connect(settings, shelf), shelf)
     remark(options, "the account has a new key")

@@ -30,7 +30,7 @@ HOOK = """\
 import json, sys, urllib.request
 verb, fqdn, value = sys.argv[1:]
 path = {{"present": "set-txt", "cleanup": "clear-txt"}}[verb]
-body = json.dumps({{"host": fqdn + ".", "value": value}}).encode()
+body = json.dumps({{"host": fqdn, "value": value}}).encode()
 urllib.request.urlopen("http://127.0.0.1:{port}/" + path, data=body, timeout=5)
 open("{log}", "a").write(verb + " " + fqdn + "\\n")
 """
@@ -243,7 +243,7 @@ class Host:
         port = self.ca.dns_management
         file.write_text(text.format(python=sys.executable, port=port, log=self.hook_log))
         file.chmod(0o755)
-        self.write_settings(hook=str(file))
+        self.write_settings(hook=str(file), hook_wait=0)
 
     def want(self, *certificates: tuple[str, ...]) -> None:
         """Say which certificates are wanted: the hosts of each; the first is its name."""

@@ -81,7 +81,7 @@ def test_a_wildcard_is_proven_by_dns_and_its_records_are_removed(host):
 
     assert code == 0, said
     host.verified(("a.example.com", "example.com"), "_wildcard.example.com")
-    record = "_acme-challenge.example.com"
+    record = "_acme-challenge.example.com."
     assert host.hook_log.read_text().split() == ["present", record, "cleanup", record]
 
 

@@ -161,10 +161,10 @@ def test_records_of_a_run_that_was_killed_are_removed_by_the_next(host):
     host.write_hook()
     host.want()
     (host.state / "acme").mkdir(parents=True)
-    (host.state / "acme/presented.json").write_text('[["_acme-challenge.example.com", "v"]]')
+    (host.state / "acme/presented.json").write_text('[["_acme-challenge.example.com.", "v"]]')
     host.acme()
 
-    assert host.hook_log.read_text() == "cleanup _acme-challenge.example.com\n"
+    assert host.hook_log.read_text() == "cleanup _acme-challenge.example.com.\n"
     assert not (host.state / "acme/presented.json").exists()
 
 
@@ -197,16 +197,21 @@ def test_a_pause_is_waited_out(host):
 
 def test_a_rate_limit_is_respected_as_long_as_the_ca_wants(host):
     limit = {"type": "urn:ietf:params:acme:error:rateLimited", "detail": "too many orders"}
+    host.want((NAME,), ("other.example.com",))
     with front(host.ca) as ca, answering(host):
         ca.changes = {"newOrder": f"{ca.url}/order"}
         ca.refusal, ca.headers = (429, limit), {"Retry-After": "36000"}
         host.write_settings(directory=f"{ca.url}/dir")
         _, said = host.acme()
+        first = ca.asked.count("/order")
+        other = host.status("other.example.com")
+        host.acme()
         host.acme()
 
     assert problem(host) == "PX605"
     assert "too many orders" in said
-    assert ca.asked.count("/order") == 1
+    assert (first, other["state"], other["failures"]) == (1, "waiting", 0)
+    assert ca.asked.count("/order") == 2  # the other one, once
     assert 590 < later(host.status()["next_try"]) <= 600
 
 
