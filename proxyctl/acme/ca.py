@@ -166,8 +166,9 @@ class Ca:
         try:
             response = self._send(self.client.directory["newOrder"], wish)
         except (errors.ConflictError, messages.Error) as error:
-            # RFC 9773 5: 409 alreadyReplaced; other CAs do not know the predecessor any more.
-            if not replaces or (isinstance(error, messages.Error) and error.code != "malformed"):
+            # RFC 9773 5: 409 alreadyReplaced; or the CA does not like the predecessor otherwise.
+            code = error.code if isinstance(error, messages.Error) else None
+            if not replaces or code == "rateLimited" or code in _THEIRS:
                 raise
             response = self._send(
                 self.client.directory["newOrder"], NewOrder(identifiers=identifiers)

@@ -80,7 +80,8 @@ class Engine:
     def _round(self, data: bytes) -> tuple[Outlook, ...]:
         wanted, wrong = wishes.parse(data, str(self._shelf.wanted))
         self._problems.update(dict.fromkeys(wrong))
-        outlooks = {wish.name: self._asked_for_window(self._look(wish)) for wish in wanted}
+        outlooks = {wish.name: self._without_order(self._look(wish)) for wish in wanted}
+        outlooks = {name: self._asked_for_window(item) for name, item in outlooks.items()}
         self._publish(outlooks.values())
         due = [
             (name, item.held.not_after if item.held else None)
@@ -122,6 +123,19 @@ class Engine:
             other_ca=record.directory not in {"", self._settings.url},
             revoked=bool(serial) and record.revoked == serial,
         )
+
+    def _without_order(self, item: Outlook) -> Outlook:
+        """Forget the order of a good certificate: a run was killed after the last step of it.
+
+        Kept, it would bring the same certificate once more when that is to be renewed.
+        """
+        if item.held is None or item.judgement.due or item.record.order is None:
+            return item
+        record = replace(item.record, order=None)
+        self._remember(item.wish.name, record)
+        with self._noted():
+            remove(self._shelf.order_key(item.wish.name))
+        return replace(item, record=record)
 
     def _asked_for_window(self, item: Outlook) -> Outlook:
         """Ask the CA when it would like a good certificate renewed, if it is time to ask."""
@@ -171,7 +185,8 @@ class Engine:
         issuing: Issuing | None = None
         try:
             ca = self._connected()
-            replaces = self._renewal_id(name) if item.held and ca.offers_windows else ""
+            known = item.held and ca.offers_windows and record.directory == self._settings.url
+            replaces = self._renewal_id(name) if known else ""
             issuing = Issuing(ca, self._settings, self._shelf, item.wish, record)
             complaint = issuing.obtain(replaces)
         except Trouble as trouble:

@@ -5,6 +5,7 @@ The host is folders, a config.toml, and an HTTP server in HAProxy's place that s
 
 import json
 import os
+import shutil
 import ssl
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -90,6 +92,8 @@ class Pebble:
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
+        if not shutil.which("pebble"):
+            pytest.fail("pebble is missing: `make install` as root installs it (package pebble)")
         dns = ["pebble-challtestsrv", "-http01", "", "-https01", "", "-tlsalpn01", ""]
         dns += ["-dns01", f"127.0.0.1:{self.dns}", "-defaultIPv6", ""]
         dns += ["-management", f"127.0.0.1:{self.dns_management}"]

@@ -353,6 +353,7 @@ def test_killed_at_any_moment_it_ends_well(tmp_path, slow_ca, moment):
     host.verified((NAME,))
     assert host.pem().read_bytes().startswith(kept)  # the order that was there was used
     assert list(host.challenges.iterdir()) == []
+    assert list((host.state / "acme/orders").iterdir()) == []
 
 
 def test_killed_again_and_again_it_ends_well(tmp_path, slow_ca):
