@@ -109,7 +109,11 @@ class Engine:
         if not allowed(wish.hosts, self._settings.hosts):
             silent = replace(record, last_error=None, next_try=None)
             return Outlook(wish, None, silent, Judgement(state=State.EXCLUDED))
-        held = keys.held(read(self._shelf.certificate(wish.name)))
+        try:
+            held = keys.held(read(self._shelf.certificate(wish.name)))
+        except Trouble as trouble:  # what cannot be read could not be replaced either
+            told = replace(record, last_error=trouble.problem)
+            return Outlook(wish, None, told, Judgement(state=State.FAILED))
         return Outlook(wish, held, record, self._judge(wish, held, record))
 
     def _judge(self, wish: Wish, held: Held | None, record: Record) -> Judgement:

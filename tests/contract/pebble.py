@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -174,7 +175,8 @@ class Front(BaseHTTPRequestHandler):
             self._say(200, self.server.answer)
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
+        signed = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.payloads.append(b64decode(signed["payload"] + "==", b"-_"))
         self.server.asked.append(self.path)
         self._say(*self.server.refusal)
 
@@ -211,7 +213,8 @@ def serving(handler: type[BaseHTTPRequestHandler], port: int = 0, **attributes: 
 
 @contextmanager
 def front(ca: Pebble):
-    with serving(Front, pebble=ca, changes={}, answer={}, headers={}, refusal=(500, {})) as one:
+    attributes = {"changes": {}, "answer": {}, "headers": {}, "refusal": (500, {}), "payloads": []}
+    with serving(Front, pebble=ca, **attributes) as one:
         one.url = f"http://127.0.0.1:{one.server_port}"
         yield one
 

@@ -1,5 +1,6 @@
 """Certificates from a real CA (Pebble): got, renewed, taken back."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -113,6 +114,25 @@ def test_a_certificate_is_renewed_when_the_ca_would_like_it(host):
     assert now + timedelta(days=9) <= datetime.fromisoformat(planned) <= now + timedelta(days=10)
     assert len(again) == 1
     assert (code, host.serial() != first) == (0, True), said
+
+
+def test_a_renewal_says_what_it_replaces_and_does_without_where_the_ca_minds(host):
+    now = datetime.now(UTC)
+    host.want(("git.example.com",))
+    with front(host.ca) as ca, answering(host):
+        ca.changes = {"renewalInfo": f"{ca.url}/renewal-info"}
+        ca.answer = window(now - timedelta(days=2), now - timedelta(days=1))
+        host.write_settings(directory=f"{ca.url}/dir")
+        host.acme()
+        ca.changes |= {"newOrder": f"{ca.url}/order"}
+        ca.refusal = (409, {"type": "urn:ietf:params:acme:error:alreadyReplaced"})
+        host.acme()
+        host.acme()
+
+    first, second = map(json.loads, ca.payloads)
+    asked = [path for path in ca.asked if path.startswith("/renewal-info/")]
+    assert f"/renewal-info/{first['replaces']}" == asked[0]
+    assert "replaces" not in second
 
 
 def window(start, end):

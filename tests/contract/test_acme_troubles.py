@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from pebble import EAB, Host, answering, eventually, front, pebble
+from pebble import EAB, HOOK, Host, answering, eventually, front, pebble
 
 pytestmark = pytest.mark.contract
 
@@ -372,6 +372,45 @@ def test_killed_again_and_again_it_ends_well(tmp_path, slow_ca):
     assert code == 0, said
     host.verified((NAME,))
     host.verified(("second.example.com", "third.example.com"), "second.example.com")
+
+
+def test_what_was_issued_and_could_not_be_written_is_fetched_by_the_same_order(host):
+    host.write_hook(
+        HOOK + f"import os\nos.mkdir({str(host.pem())!r})\n"
+    )  # where the file should be
+    host.write_settings(challenge="dns-01")
+    host.acme()
+    key = (host.state / f"acme/orders/{NAME}.key").read_bytes()
+    first = problem(host)
+    host.pem().rmdir()
+    host.write_hook("#!/bin/sh\nexit 1\n")  # it is not needed again
+    code, said = host.acme("run", "--now")
+
+    assert (first, code) == ("PX609", 0), said
+    assert host.pem().read_bytes().startswith(key)
+
+
+def test_a_file_that_cannot_be_read_costs_the_others_nothing(host):
+    host.pem().mkdir(parents=True)
+    host.want((NAME,), ("other.example.com",))
+    with answering(host):
+        code, _ = host.acme()
+
+    assert (code, problem(host)) == (1, "PX609")
+    assert host.status("other.example.com")["state"] == "valid"
+
+
+def test_an_order_that_brought_what_is_there_is_forgotten(host):
+    with answering(host):
+        host.acme()
+    record = host.state / f"acme/records/{NAME}.json"
+    order = {"url": "https://127.0.0.1/1", "directory": host.ca.directory, "hosts": [NAME]}
+    record.write_text(json.dumps({"directory": host.ca.directory, "order": order}))
+    (host.state / f"acme/orders/{NAME}.key").write_text("the key of the last order")
+    host.acme()
+
+    assert json.loads(record.read_text())["order"] is None
+    assert list((host.state / "acme/orders").iterdir()) == []
 
 
 FULL = """\
