@@ -80,7 +80,7 @@ class Engine:
     def _round(self, data: bytes) -> tuple[Outlook, ...]:
         wanted, wrong = wishes.parse(data, str(self._shelf.wanted))
         self._problems.update(dict.fromkeys(wrong))
-        outlooks = {wish.name: self._without_order(self._look(wish)) for wish in wanted}
+        outlooks = {wish.name: self._settled(self._look(wish)) for wish in wanted}
         outlooks = {name: self._asked_for_window(item) for name, item in outlooks.items()}
         self._publish(outlooks.values())
         due = [
@@ -128,14 +128,16 @@ class Engine:
             revoked=bool(serial) and record.revoked == serial,
         )
 
-    def _without_order(self, item: Outlook) -> Outlook:
-        """Forget the order of a good certificate: a run was killed after the last step of it.
+    def _settled(self, item: Outlook) -> Outlook:
+        """Forget the order and the failures of a certificate that is good as it is.
 
-        Kept, it would bring the same certificate once more when that is to be renewed.
+        The order is left by a run that was killed after its last step, and would bring the same
+        certificate once more when that is to be renewed; the failures are about other hosts.
         """
-        if item.held is None or item.judgement.due or item.record.order is None:
+        past = item.record
+        if item.held is None or item.judgement.due or not (past.order or past.last_error):
             return item
-        record = replace(item.record, order=None)
+        record = replace(past, order=None, failures=0, next_try=None, last_error=None)
         self._remember(item.wish.name, record)
         with self._noted():
             remove(self._shelf.order_key(item.wish.name))

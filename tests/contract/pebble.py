@@ -93,7 +93,7 @@ class Pebble:
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
-        if not shutil.which("pebble"):
+        if not shutil.which("pebble-challtestsrv"):
             pytest.fail("pebble is missing: `make install` as root installs it (package pebble)")
         dns = ["pebble-challtestsrv", "-http01", "", "-https01", "", "-tlsalpn01", ""]
         dns += ["-dns01", f"127.0.0.1:{self.dns}", "-defaultIPv6", ""]

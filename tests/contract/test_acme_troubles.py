@@ -390,6 +390,18 @@ def test_what_was_issued_and_could_not_be_written_is_fetched_by_the_same_order(h
     assert host.pem().read_bytes().startswith(key)
 
 
+def test_a_failure_is_over_when_what_is_there_is_what_is_wanted(host):
+    with answering(host):
+        host.acme()
+    host.want((NAME, "more.example.com"))
+    before, _ = host.acme()
+    host.want((NAME,))
+    after, said = host.acme()
+
+    assert (before, after) == (1, 0), said
+    assert (host.status()["state"], host.status()["last_error"]) == ("valid", None)
+
+
 def test_a_file_that_cannot_be_read_costs_the_others_nothing(host):
     host.pem().mkdir(parents=True)
     host.want((NAME,), ("other.example.com",))
