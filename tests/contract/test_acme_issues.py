@@ -33,6 +33,19 @@ def test_what_is_wanted_is_issued_as_one_file_that_a_client_verifies(host):
     assert list((host.state / "acme/orders").iterdir()) == []
 
 
+def test_it_needs_no_capability_and_no_kind_umask(host, monkeypatch):
+    """As in proxyctl-acme.service."""
+    plain = host.command
+    bare = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
+    bare += ["sh", "-c", 'umask 077; exec "$@"', "sh"]
+    monkeypatch.setattr(host, "command", lambda *verb: [*bare, *plain(*verb)])
+    host.want(("git.example.com",))
+    with answering(host):
+        code, said = host.acme()
+
+    assert code == 0, said
+
+
 def test_what_is_there_and_good_is_not_asked_for_again(host):
     host.want(("git.example.com",))
     with answering(host):
