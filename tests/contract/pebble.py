@@ -310,6 +310,11 @@ class Host:
         document = json.loads((self.state / "acme/status.json").read_text())
         return next(item for item in document["certificates"] if item["name"] == name)
 
+    def problem(self, name: str = "git.example.com") -> str:
+        """Return the number of what is wrong with a certificate, "" if nothing is."""
+        error = self.status(name)["last_error"]
+        return error["id"] if error else ""
+
     def account_folder(self) -> Path:
         return next((self.state / "acme/accounts").iterdir())
 

@@ -2,12 +2,11 @@
 
 import fcntl
 import json
-import subprocess
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from pebble import EAB, HOOK, Host, answering, eventually, front, pebble
+from pebble import EAB, Host, answering, front, pebble
 
 pytestmark = pytest.mark.contract
 
@@ -27,12 +26,6 @@ def host(tmp_path, ca):
     return one
 
 
-def problem(host):
-    """Return the number of what is wrong with the certificate."""
-    error = host.status()["last_error"]
-    return error["id"] if error else ""
-
-
 def later(text):
     """Return in how many minutes a moment of status.json is."""
     return (datetime.fromisoformat(text) - datetime.now(UTC)) / timedelta(minutes=1)
@@ -47,7 +40,7 @@ def test_a_name_that_leads_elsewhere_is_not_asked_for(host):
         host.write_settings(directory=f"{ca.url}/dir")
         code, said = host.acme()
 
-    assert (code, problem(host), host.status()["state"]) == (1, "PX606", "failed"), said
+    assert (code, host.problem(), host.status()["state"]) == (1, "PX606", "failed"), said
     assert "/order" not in ca.asked
     assert later(host.status()["next_try"]) <= 1
 
@@ -63,7 +56,7 @@ def test_a_name_without_an_address_is_not_asked_for(host):
 def test_nobody_at_port_80_is_told(host):
     _, said = host.acme()
 
-    assert problem(host) == "PX606"
+    assert host.problem() == "PX606"
     assert "no connection" in said
 
 
@@ -72,7 +65,7 @@ def test_terms_that_nobody_agreed_to(host):
     with answering(host):
         _, said = host.acme()
 
-    assert problem(host) == "PX601"
+    assert host.problem() == "PX601"
     assert "Do%20what%20thou%20wilt" in said  # the address of Pebble's terms
 
 
@@ -81,7 +74,7 @@ def test_a_mail_address_that_the_ca_refuses(host):
     with answering(host):
         host.acme()
 
-    assert problem(host) == "PX602"
+    assert host.problem() == "PX602"
 
 
 def test_an_account_key_that_was_cut_off_is_kept_and_told(host):
@@ -92,7 +85,7 @@ def test_an_account_key_that_was_cut_off_is_kept_and_told(host):
         host.want((NAME, "more.example.com"))
         code, _ = host.acme()
 
-    assert (code, problem(host), host.status()["state"]) == (1, "PX603", "renewing")
+    assert (code, host.problem(), host.status()["state"]) == (1, "PX603", "renewing")
     assert (host.pem().read_bytes(), len(key.read_bytes())) == (before, 60)
 
 
@@ -100,7 +93,7 @@ def test_a_ca_that_is_not_there(host):
     host.write_settings(directory="https://127.0.0.1:1/dir")
     host.acme()
 
-    assert problem(host) == "PX604"
+    assert host.problem() == "PX604"
     assert later(host.status()["next_try"]) <= 2
 
 
@@ -109,7 +102,7 @@ def test_a_ca_whose_own_certificate_nobody_trusts(host, settings):
     host.write_settings(**settings)
     host.acme()
 
-    assert problem(host) == "PX604"
+    assert host.problem() == "PX604"
 
 
 def test_what_is_no_directory_of_a_ca(host):
@@ -117,7 +110,7 @@ def test_what_is_no_directory_of_a_ca(host):
         host.write_settings(directory=f"{ca.url}/something")
         host.acme()
 
-    assert problem(host) == "PX604"
+    assert host.problem() == "PX604"
 
 
 def test_clocks_that_differ(host):
@@ -126,7 +119,7 @@ def test_clocks_that_differ(host):
         host.write_settings(directory=f"{ca.url}/dir")
         host.acme()
 
-    assert problem(host) == "PX610"
+    assert host.problem() == "PX610"
 
 
 def test_a_wildcard_without_a_hook(host):
@@ -153,7 +146,7 @@ def test_a_hook_that_fails(host, hook, said):
     host.write_settings(challenge="dns-01", hook_timeout=1)
     _, told = host.acme()
 
-    assert problem(host) == "PX611"
+    assert host.problem() == "PX611"
     assert said in told
 
 
@@ -208,7 +201,7 @@ def test_a_rate_limit_is_respected_as_long_as_the_ca_wants(host):
         host.acme()
         host.acme()
 
-    assert problem(host) == "PX605"
+    assert host.problem() == "PX605"
     assert "too many orders" in said
     assert (first, other["state"], other["failures"]) == (1, "waiting", 0)
     assert ca.asked.count("/order") == 2  # the other one, once
@@ -222,7 +215,7 @@ def test_a_ca_in_maintenance_is_left_alone_as_long_as_it_wants(host):
         host.write_settings(directory=f"{ca.url}/dir")
         host.acme()
 
-    assert problem(host) == "PX604"
+    assert host.problem() == "PX604"
     assert 110 < later(host.status()["next_try"]) <= 120
 
 
@@ -235,7 +228,7 @@ def test_answers_that_are_no_acme(host, answer):
         host.write_settings(directory=f"{ca.url}/dir")
         code, said = host.acme()
 
-    assert (code, problem(host)[:3]) == (1, "PX6"), said
+    assert (code, host.problem()[:3]) == (1, "PX6"), said
 
 
 def test_names_that_the_ca_will_not_issue_for(host):
@@ -246,7 +239,7 @@ def test_names_that_the_ca_will_not_issue_for(host):
         host.write_settings(directory=f"{ca.url}/dir")
         host.acme()
 
-    assert problem(host) == "PX608"
+    assert host.problem() == "PX608"
 
 
 def test_one_that_fails_costs_the_others_nothing(host):
@@ -278,7 +271,7 @@ def test_a_ca_that_takes_no_nonce_at_all(tmp_path):
         host.want((NAME,))
         host.acme()
 
-        assert problem(host) == "PX604"
+        assert host.problem() == "PX604"
 
 
 def test_a_ca_that_wants_an_account_bound(tmp_path):
@@ -287,10 +280,10 @@ def test_a_ca_that_wants_an_account_bound(tmp_path):
         host.want((NAME,))
         with answering(host):
             host.acme()
-            without = problem(host)
+            without = host.problem()
             host.write_settings(eab_kid="kid-1", eab_hmac="AAAA")
             host.acme("run", "--now")
-            wrong = problem(host)
+            wrong = host.problem()
             host.write_settings(eab_hmac=EAB["kid-1"])
             code, said = host.acme("run", "--now")
 
@@ -311,153 +304,6 @@ def test_a_ca_that_forgot_us_gets_a_new_account(tmp_path):
             code, said = host.acme()
 
     assert code == 0, said
-
-
-# ---- crashes and full disks ---------------------------------------------------------------------
-
-
-MOMENTS = {
-    "the account has a key": ["acme/accounts/*/key.pem"],
-    "the account is there": ["acme/accounts/*/account.json"],
-    "the certificate has a key": ["acme/orders/*.key"],
-    "it is ordered": ["acme/records/*.json"],
-    "the CA looks for the token": ["acme/records/*.json", "TOKEN"],
-    "it is there": ["certs/acme/*.pem"],
-}
-
-
-@pytest.fixture(scope="module")
-def slow_ca(tmp_path_factory):
-    """Return a CA that takes up to two seconds to validate, so that there is time to be killed."""
-    folder = tmp_path_factory.mktemp("slow")
-    with pebble(folder, PEBBLE_VA_NOSLEEP="", PEBBLE_VA_SLEEPTIME="2") as one:
-        yield one
-
-
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_killed_at_any_moment_it_ends_well(tmp_path, slow_ca, moment):
-    host = Host(tmp_path, slow_ca)
-    host.want((NAME,))
-    with answering(host):
-        process = host.begin()
-        seen = eventually(lambda: all(map(host.has, MOMENTS[moment])), 30)
-        process.kill()
-        process.communicate()
-        assert seen
-        key = host.state / f"acme/orders/{NAME}.key"
-        ordered = (host.state / f"acme/records/{NAME}.json").exists() and key.exists()
-        kept = key.read_bytes() if ordered else b""
-        code, said = host.acme()
-
-    assert (code, host.status()["state"]) == (0, "valid"), said
-    host.verified((NAME,))
-    assert host.pem().read_bytes().startswith(kept)  # the order that was there was used
-    assert list(host.challenges.iterdir()) == []
-    assert list((host.state / "acme/orders").iterdir()) == []
-
-
-def test_killed_again_and_again_it_ends_well(tmp_path, slow_ca):
-    host = Host(tmp_path, slow_ca)
-    host.want((NAME,), ("second.example.com", "third.example.com"))
-    with answering(host):
-        for tenths in range(6, 36, 5):
-            process = host.begin()
-            try:
-                process.wait(tenths / 10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-            process.communicate()
-        code, said = host.acme("run", "--now")
-
-    assert code == 0, said
-    host.verified((NAME,))
-    host.verified(("second.example.com", "third.example.com"), "second.example.com")
-
-
-def test_what_was_issued_and_could_not_be_written_is_fetched_by_the_same_order(host):
-    host.write_hook(
-        HOOK + f"import os\nos.mkdir({str(host.pem())!r})\n"
-    )  # where the file should be
-    host.write_settings(challenge="dns-01")
-    host.acme()
-    key = (host.state / f"acme/orders/{NAME}.key").read_bytes()
-    first = problem(host)
-    host.pem().rmdir()
-    host.write_hook("#!/bin/sh\nexit 1\n")  # it is not needed again
-    code, said = host.acme("run", "--now")
-
-    assert (first, code) == ("PX609", 0), said
-    assert host.pem().read_bytes().startswith(key)
-
-
-def test_a_failure_is_over_when_what_is_there_is_what_is_wanted(host):
-    with answering(host):
-        host.acme()
-    host.want((NAME, "more.example.com"))
-    before, _ = host.acme()
-    host.want((NAME,))
-    after, said = host.acme()
-
-    assert (before, after) == (1, 0), said
-    assert (host.status()["state"], host.status()["last_error"]) == ("valid", None)
-
-
-def test_a_file_that_cannot_be_read_costs_the_others_nothing(host):
-    host.pem().mkdir(parents=True)
-    host.want((NAME,), ("other.example.com",))
-    with answering(host):
-        code, _ = host.acme()
-
-    assert (code, problem(host)) == (1, "PX609")
-    assert host.status("other.example.com")["state"] == "valid"
-
-
-def test_an_order_that_brought_what_is_there_is_forgotten(host):
-    with answering(host):
-        host.acme()
-    record = host.state / f"acme/records/{NAME}.json"
-    order = {"url": "https://127.0.0.1/1", "directory": host.ca.directory, "hosts": [NAME]}
-    record.write_text(json.dumps({"directory": host.ca.directory, "order": order}))
-    (host.state / f"acme/orders/{NAME}.key").write_text("the key of the last order")
-    host.acme()
-
-    assert json.loads(record.read_text())["order"] is None
-    assert list((host.state / "acme/orders").iterdir()) == []
-
-
-FULL = """\
-mount -t tmpfs -o size=64k none {state} || exit 99
-mkdir -p {state}/proxyctl && cp -a {kept}/. {state}/proxyctl/
-dd if=/dev/zero of={state}/ballast bs=1k count=1000 2>/dev/null
-"$@"
-code=$?
-rm {state}/ballast
-find {state}/proxyctl
-"$@" --now && cp {state}/proxyctl/certs/acme/*.pem {folder}/after.pem
-exit $code
-"""
-
-
-def test_on_a_full_disk_nothing_is_lost_and_room_is_enough(host):
-    """The disk is a tmpfs of 64 kB in a mount namespace of its own."""
-    kept = host.folder / "kept"
-    kept.mkdir()
-    (host.folder / "state").mkdir()
-    script = FULL.format(state=host.folder / "state", kept=kept, folder=host.folder)
-    with answering(host):
-        done = subprocess.run(
-            ["unshare", "--mount", "sh", "-c", script, "sh", *host.command("run")],
-            env=host.environment,
-            check=False,
-            text=True,
-            capture_output=True,
-        )
-
-    said = done.stdout + done.stderr
-    assert done.returncode == 1, said
-    assert "PX609" in said
-    assert "Traceback" not in said
-    assert (host.folder / "after.pem").exists(), said
 
 
 def test_two_at_a_time_are_one_too_many(host):
