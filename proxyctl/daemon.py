@@ -6,10 +6,11 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from proxyctl import overrides
+from proxyctl.delivery import NEVER
 from proxyctl.files import memory, secret, templates
 from proxyctl.files.lock import Lock
 from proxyctl.files.static import StaticSource
@@ -22,8 +23,9 @@ from proxyctl.podman.client import PodmanApi
 from proxyctl.podman.events import EventThread
 from proxyctl.podman.events_file import EarlyBell, guess_path, owner_of, path_of_service
 from proxyctl.podman.source import PodmanSource
-from proxyctl.problems import SettingsError, Severity
-from proxyctl.reconciler import Reconciler, Source
+from proxyctl.problems import HAProxyUnavailable, SettingsError, Severity
+from proxyctl.reading import Source
+from proxyctl.reconciler import Reconciler
 from proxyctl.settings import Folders, Settings, Socket
 from proxyctl.state.model import Global
 from proxyctl.status import log as logs
@@ -36,6 +38,8 @@ log = logging.getLogger("proxyctl")
 
 PULSE = 1.0
 """Seconds between two looks whether HAProxy still is the process that it was."""
+ABSENT = 0.1
+"""The same while there is none: its unit may start it at any moment."""
 RETRY = (0.5, 10.0)
 """Seconds until a refused change is tried again, at first and at most."""
 
@@ -43,7 +47,6 @@ SETTLE = (0.3, 3.0)
 """Seconds of quiet until the files follow what was done at run time, and at most."""
 QUIET = 60.0
 """Seconds without a change until a reload for good housekeeping may be made."""
-NEVER = float("inf")
 LONGEST_SOCKET = 90
 """Characters: HAProxy appends a suffix to it, and a unix socket's path has 107."""
 
@@ -61,6 +64,10 @@ class House:
     reconciler: Reconciler
     proxy: HAProxy
     sources: tuple[PodmanSource, ...]
+
+    def told(self) -> View:
+        """Return what is known, with what changes between cycles as of now. For any thread."""
+        return replace(self.reconciler.view, old_workers=self.proxy.old_workers())
 
 
 def build(settings: Settings, folders: Folders, *, read_only: bool) -> House:
@@ -130,6 +137,7 @@ def _identity(settings: Settings, folders: Folders, cookie_key: str) -> Global:
         worker_socket=str(_layout(settings, folders).worker_socket or ""),
         maxconn=settings.haproxy.maxconn,
         hard_stop_after=settings.haproxy.hard_stop_after,
+        max_old_workers=settings.haproxy.max_old_workers,
         log=settings.haproxy.log,
         spares=_spares(settings.haproxy.spares),
         cookie_key=cookie_key,
@@ -156,7 +164,9 @@ def _memory_file(folders: Folders) -> Path:
 
 def look(settings: Settings, folders: Folders) -> View:
     """Read everything once and change nothing."""
-    return build(settings, folders, read_only=True).reconciler.look()
+    house = build(settings, folders, read_only=True)
+    house.reconciler.look()
+    return house.told()
 
 
 def apply_once(settings: Settings, folders: Folders, *, dry_run: bool) -> View:
@@ -168,6 +178,13 @@ def apply_once(settings: Settings, folders: Folders, *, dry_run: bool) -> View:
     view = house.reconciler.once()
     memory.Keeper(_memory_file(folders)).save(house.reconciler.memory)
     return view
+
+
+def exit_code(view: View) -> int:
+    """Return what a cycle means to who asked for one: 69 where HAProxy does not run."""
+    if view.haproxy_error and not view.running.alive:
+        return HAProxyUnavailable.exit_code
+    return 1 if view.haproxy_error or view.desired is None else 0
 
 
 def run(
@@ -185,8 +202,8 @@ def run(
     logs.to_stderr()
     if once or dry_run:
         view = apply_once(settings, folders, dry_run=dry_run)
-        _tell(view)
-        return 1 if view.haproxy_error or view.desired is None else 0
+        logs.tell(view)
+        return exit_code(view)
     _take(folders)
     Service(settings, folders, reread or (lambda: settings)).run()
     return 0
@@ -238,7 +255,7 @@ class Service:
         watch = Watch((self._folders.routes, self._folders.templates), self._wakeup)
         server = StatusServer(
             self._folders.run / "api.sock",
-            lambda: self._house.reconciler.view,
+            self._told,
             lambda state, name: self._wakeup.ring("api", overrides.request(state, name)),
         )
         watch.start()
@@ -253,6 +270,9 @@ class Service:
             watch.stop()
             self._save()
             log.info("proxyctl ends; HAProxy goes on serving")
+
+    def _told(self) -> View:
+        return self._house.told()
 
     def _on_hangup(self, *_: object) -> None:
         self._hung_up = True
@@ -298,7 +318,8 @@ class Service:
 
     def _patience(self, due: "_Due") -> float:
         moments = (due.resync, due.settle, due.housekeeping, self._house.reconciler.due)
-        return max(0.0, min(PULSE, self._watchdog(), min(moments) - time.monotonic()))
+        pulse = PULSE if self._house.reconciler.view.running.alive else ABSENT
+        return max(0.0, min(pulse, self._watchdog(), min(moments) - time.monotonic()))
 
     def _turn(self, rings: frozenset[Ring], due: "_Due") -> None:
         """Do what is to be done now, the most urgent first."""
@@ -351,7 +372,7 @@ class Service:
         return self._house.proxy.pulse() != self._house.reconciler.view.running.pid
 
     def _after(self, view: View) -> None:
-        _tell(view, self._problems)
+        logs.tell(view, self._problems)
         self._problems = frozenset(view.problems)
         if view.haproxy_error or view.desired is None:
             fewest, most = RETRY
@@ -373,20 +394,3 @@ class Service:
         errors = sum(problem.severity is Severity.ERROR for problem in view.problems)
         routes = sum(len(share.matches) for share in view.shares)
         return f"{routes} routes, {errors} problems"
-
-
-def _tell(view: View, known: frozenset[object] = frozenset()) -> None:
-    """Log what a cycle changed, and the problems that are new."""
-    for problem in view.problems:
-        if problem not in known:
-            level = logging.ERROR if problem.severity is Severity.ERROR else logging.WARNING
-            log.log(level, problem.text())
-    if view.applied and view.changes:
-        change = view.changes[-1]
-        log.info(
-            "%s: %s, %d ms (%s)",
-            change.cost,
-            " | ".join(change.steps),
-            change.milliseconds,
-            ", ".join(change.causes),
-        )

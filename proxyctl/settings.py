@@ -128,6 +128,8 @@ class HAProxy:
     spares: Annotated[int, Limits(ge=0, le=4096)] = 128
     """Spare backends, so that new pods need no reload; 0 does without. About 10 kB each."""
     hard_stop_after: Annotated[str, Limits(pattern=r"^[1-9][0-9]{0,6}(s|m|h)$")] = "15m"
+    max_old_workers: Annotated[int, Limits(ge=1, le=1000)] = 16
+    """So many workers may still finish what began before a reload; then the oldest is ended."""
     log: Annotated[str, Limits(pattern=r"^([A-Za-z0-9/_.:\[\]@-]+( [a-z0-9]+)*)?$")] = ""
     """Arguments of HAProxy's `log`, such as `/dev/log local0`."""
 

@@ -130,12 +130,12 @@ def apply(ctx: click.Context, *, dry_run: bool) -> int:
     settings, folders = options.load()
     view = daemon.apply_once(settings, folders, dry_run=False)
     screen = Screen(options.color)
-    document = answers.status(view, service=False)
+    document = answers.status(view, now=view.time, service=False)
     if options.json:
         screen.json(document)
     else:
         screen.write(_applied_text(screen, view, document))
-    return 1 if view.haproxy_error or view.desired is None else 0
+    return daemon.exit_code(view)
 
 
 def _applied_text(screen: Screen, view: "View", document: dict[str, Any]) -> str:

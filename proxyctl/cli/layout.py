@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from proxyctl.cli.output import Screen, clock, counted, duration, problem_text
+from proxyctl.cli.output import Screen, clock, counted, duration, flapping, problem_text
 
 Document = dict[str, Any]
 _COSTS = ("start", "reload", "runtime", "file", "noop", "failed")
@@ -12,10 +12,13 @@ def status_text(screen: Screen, document: Document) -> str:
     """Return how everything fares, problems first."""
     problems = [problem_text(screen, problem) + "\n" for problem in document["problems"]]
     rows = [("proxyctl", _verdict(screen, document)), ("haproxy", _haproxy(screen, document))]
+    if old := document["haproxy"]["old_workers"]:
+        rows.append(("reloaded", _old_workers(old)))
     rows += [(source["name"], _source(screen, source)) for source in document["sources"]]
     routes = document["routes"]
     up = f"{routes['total']} published, {routes['up']} with a server that is up"
     rows.append(("routes", up + ("      proxyctl ls" if routes["total"] else "")))
+    rows += [("flapping", _flapping(screen, one)) for one in document["flapping"]]
     if document["pending"]:
         steps = counted(len(document["pending"]), "step")
         rows.append(("pending", screen.paint("PENDING", f"{steps} to be done      proxyctl diff")))
@@ -52,10 +55,23 @@ def _haproxy(screen: Screen, document: Document) -> str:
     return text + (f": {haproxy['error']}" if haproxy["error"] else "")
 
 
+def _old_workers(old: list[Document]) -> str:
+    oldest = max(worker["uptime"] for worker in old)
+    still = counted(len(old), "old worker")
+    since = f"the oldest was started {duration(oldest)} ago"
+    return f"{still} still finishing what began before a reload; {since}"
+
+
 def _source(screen: Screen, source: Document) -> str:
     if not source["available"]:
         return f"{screen.paint('DOWN', 'does not answer')}, {source['where']}"
     return f"{counted(source['workloads'], 'workload')}, {source['where']}"
+
+
+def _flapping(screen: Screen, found: Document) -> str:
+    where = f" container {found['container']}" if found["container"] else ""
+    told = f"{workload_name(found)}{where}: {flapping(found)}"
+    return f"{screen.paint('FLAPPING', told)}      {found['look_at']}"
 
 
 def routes_text(screen: Screen, document: Document, *, wide: bool) -> str:
@@ -63,12 +79,13 @@ def routes_text(screen: Screen, document: Document, *, wide: bool) -> str:
     rows = document["items"]
     entrypoints = wide or len({row["entrypoint"] for row in rows}) > 1
     weights = wide or len({row["weight"] for row in rows}) > 1
-    headers = ["HOST", "PATH", "WORKLOAD", "BACKEND", "ADDRESS", "STATE"]
+    notes = any(row["flapping"] for row in rows)
+    headers = ["HOST", "PATH", "WORKLOAD", "BACKEND", "ADDRESS", "STATE"] + ["NOTE"] * notes
     headers += ["WEIGHT"] * weights + ["ENTRYPOINT"] * entrypoints
     cells: list[list[str]] = []
     for row in rows:
         cell = [row["host"] or "(tcp)", row["path"] or "-", workload_name(row), row["backend"]]
-        cell += [row["address"] or "-", row["status"]]
+        cell += [row["address"] or "-", row["status"]] + [flapping(row["flapping"])] * notes
         cell += [f"{row['weight']}{' backup' * row['backup']}"] * weights
         cells.append(cell + [row["entrypoint"]] * entrypoints)
     return screen.table(headers, cells)

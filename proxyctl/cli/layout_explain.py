@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from proxyctl.cli.layout import change_text, workload_name
-from proxyctl.cli.output import Screen, problem_text
+from proxyctl.cli.output import Screen, flapping, problem_text
 from proxyctl.problems import printable
 
 Document = dict[str, Any]
@@ -53,6 +53,10 @@ def _workload(screen: Screen, part: Document) -> str:
     if part["routed"] and not part["served"]:
         head += f", but {screen.paint('DOWN', 'no server is up')}"
     lines = [head, *_lines("labels", map(_label, part["labels"]))]
+    if part["flapping"]:
+        lines.append(
+            _line("flapping", f"{flapping(part['flapping'])}      {part['flapping']['look_at']}")
+        )
     for route in part["routes"]:
         lines += _route(screen, route)
     lines += _lines("note" if part["routed"] else "why not", part["reasons"])

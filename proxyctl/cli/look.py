@@ -33,7 +33,7 @@ def status(options: Options) -> int:
     def of_view(view: "View") -> dict[str, Any]:
         from proxyctl.status import answers
 
-        return answers.status(view, service=False)
+        return answers.status(view, now=view.time, service=False)
 
     document = ask(options, "/v1/status", of_view)
     screen = Screen(options.color)

@@ -18,7 +18,8 @@ _COLORS = {
     "DOWN": "red", "NO ROUTE": "red", "NOT PUBLISHED": "red", "NO HAPROXY": "red",
     "UNHEALTHY": "red", "DEGRADED": "red", "NO ADDRESS": "red", "error": "red",
     "DRAIN": "yellow", "MAINT": "yellow", "PENDING": "yellow", "STOPPED": "yellow",
-    "UNCERTAIN": "yellow", "warning": "yellow", "reload": "yellow", "start": "yellow",
+    "FLAPPING": "red", "UNCERTAIN": "yellow",
+    "warning": "yellow", "reload": "yellow", "start": "yellow",
 }  # fmt: skip
 _SIGNS = {"+": "green", "-": "red", "~": "yellow", "!": "yellow"}
 """Of steps, in the column without a header."""
@@ -127,6 +128,14 @@ def duration(seconds: float) -> str:
         if count or (unit == "s" and not parts):
             parts.append(f"{count} {unit}")
     return " ".join(parts[:2])
+
+
+def flapping(found: Mapping[str, Any] | None) -> str:
+    """Return how often something was started, and until when it is held back; "" for None."""
+    if not found:
+        return ""
+    held = f", held back until {clock(found['until'], found['until'])}" if found["until"] else ""
+    return f"{counted(found['starts'], 'start')} in a minute{held}"
 
 
 def clock(moment: float, now: float) -> str:

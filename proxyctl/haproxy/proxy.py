@@ -15,13 +15,21 @@ from proxyctl.haproxy.process import EmbeddedProcess
 from proxyctl.haproxy.socket import Conversation, NotListening, RuntimeSocket
 from proxyctl.plan.capabilities import Capabilities, capabilities_of
 from proxyctl.plan.steps import Plan, Reload, Start, Step, WriteFiles
-from proxyctl.problems import CommandRejected, ConfigRejected, HAProxyUnavailable
-from proxyctl.state.model import Running
+from proxyctl.problems import (
+    CommandRejected,
+    ConfigRejected,
+    HAProxyAbsent,
+    HAProxyUnavailable,
+    ProxyctlError,
+)
+from proxyctl.state.model import OldWorker, Running
 from proxyctl.state.render import SECTIONS_MAP
 
 _POLL = 0.02
 _REFUSING = 0.5
 """Seconds that a socket may refuse before HAProxy counts as dead: 2.6 does while it reloads."""
+_MASTER_TELLS = 0.5
+"""Seconds that the master may take to tell of its workers."""
 _REMOVAL = 0.3
 """Seconds that all removals of a plan together may wait for connections to end."""
 
@@ -41,8 +49,8 @@ class HAProxy:
         """Use the HAProxy of *layout*.
 
         `before`: the files that it reads before ours (mode attach); None: ours are all. `process`:
-        who starts it in mode embedded; without one, a start is waited for. `patience`: seconds for
-        a reload or a start.
+        who starts it in mode embedded; without one, its unit does. `patience`: seconds for a
+        reload.
         """
         self.layout = layout
         self._binary = binary
@@ -93,8 +101,19 @@ class HAProxy:
         try:
             with self._talk() as talk:
                 return int(answers.parse_info(talk.ask("show info")).get("Pid", 0))
-        except HAProxyUnavailable:
+        except ProxyctlError:
             return 0
+
+    def old_workers(self) -> tuple[OldWorker, ...]:
+        """Return the workers that still finish what they had before a reload; () if nobody tells.
+
+        Asks the master only, and not for long: it is for somebody who waits for `status`.
+        """
+        try:
+            told = self._socket.ask_master("show proc", timeout=_MASTER_TELLS)
+        except ProxyctlError:
+            return ()
+        return answers.parse_proc(told).old
 
     def check(self, texts: Mapping[str, str]) -> None:
         """Let `haproxy -c` read *texts*; raises ConfigRejected."""
@@ -168,7 +187,14 @@ class HAProxy:
         if self._process:
             self._process.start()
         else:
-            reloading.wait_until_alive(self._socket, self._patience)
+            self._expect()
+
+    def _expect(self) -> None:
+        """Find HAProxy running by now; a unit may take its time, which is not to be waited for."""
+        try:
+            reloading.expect_worker(self._socket)
+        except NotListening as nobody:
+            raise HAProxyAbsent(str(nobody)) from nobody
 
     def _is_dead(self) -> bool:
         if not self.layout.master_socket.exists():

@@ -6,6 +6,7 @@ from typing import assert_never
 
 from proxyctl.plan.steps import (
     AddServer,
+    Plan,
     PutMapEntry,
     Reload,
     RemoveMapEntry,
@@ -73,3 +74,9 @@ def names_for(steps: Iterable[Step], *seen: Running) -> dict[str, str]:
         if isinstance(step, PutMapEntry) and step.map == CLAIMS_MAP:
             names[step.value.partition("|")[0]] = step.key
     return names
+
+
+def words_of(plan: Plan, *seen: Running) -> str:
+    """Return the steps of a plan on one line, spares by the names that `seen` gives them."""
+    names = names_for(plan.steps, *seen)
+    return "; ".join(" ".join(describe(step, names)) for step in plan.steps)

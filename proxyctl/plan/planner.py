@@ -48,14 +48,20 @@ MANY = 50
 
 
 def make_plan(
-    desired: Desired, rendered: Rendered, running: Running, *, quiet: bool = False
+    desired: Desired,
+    rendered: Rendered,
+    running: Running,
+    *,
+    quiet: bool = False,
+    reload: bool = True,
 ) -> Plan:
     """Return the steps that make HAProxy what it should be: none if it is.
 
     `quiet`: nothing has happened for a while, so that a reload for good housekeeping may be
-    among them.
+    among them. Without `reload`: only what can be done at run time, since the reload was refused,
+    and with it the files.
     """
-    files = _changed_files(rendered, running)
+    files = _changed_files(rendered, running) if reload else ()
     steps: list[Step] = [WriteFiles(files)] if files else []
     if not running.alive:
         return Plan((*steps, Start()), rendered.texts)
@@ -63,7 +69,7 @@ def make_plan(
     away, towards, tidy = _server_steps(desired, running, placement.loaded)
     gone, new = _map_steps(desired, running, placement.loaded)
     steps += [*gone, *away]
-    if placement.reasons:
+    if placement.reasons and reload:
         steps.append(Reload(placement.reasons))
     else:
         steps += [*_claim_steps(placement), *towards, *new, *tidy]

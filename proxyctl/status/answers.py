@@ -5,6 +5,7 @@ ever added.
 """
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from proxyctl.plan.describe import describe, names_for
@@ -13,6 +14,7 @@ from proxyctl.problems import Problem, Severity
 from proxyctl.routes.workload import Workload
 from proxyctl.state.digest import digest
 from proxyctl.state.render import CONFIG
+from proxyctl.status import troubles
 from proxyctl.status.excerpt import map_rows_of, sections_of
 from proxyctl.status.rows import rows
 from proxyctl.status.view import Change, SourceState, View
@@ -31,8 +33,11 @@ def failure(message: str) -> Document:
     return document("Error", error=message)
 
 
-def status(view: View, *, service: bool = True) -> Document:
-    """Return how everything fares; `service` is False where no service runs to tell it."""
+def status(view: View, *, now: float, service: bool = True) -> Document:
+    """Return how everything fares; `service` is False where no service runs to tell it.
+
+    `now`: seconds since the epoch, at the moment of asking; `observed` is when it was so.
+    """
     found = rows(view)
     published = {(row["entrypoint"], row["host"], row["path"]) for row in found}
     served = {(row["entrypoint"], row["host"], row["path"]) for row in found if row["up"]}
@@ -41,17 +46,35 @@ def status(view: View, *, service: bool = True) -> Document:
         healthy=is_healthy(view),
         service=service,
         version=view.version,
-        time=view.time,
-        uptime=max(0, int(view.time - view.started)) if service else 0,
+        time=now,
+        observed=view.time,
+        uptime=max(0, int(now - view.started)) if service else 0,
         problems=_problems(view.problems),
         haproxy=_haproxy(view),
         sources=[_source(source) for source in view.sources],
         workloads=len(view.workloads),
+        flapping=_flapping(view),
         routes={"total": len(published), "up": len(served)},
         pending=plan(view)["items"],
         counters=dict(sorted(view.counters.items())),
         last_change=_change(view.changes[-1]) if view.changes else None,
     )
+
+
+def _flapping(view: View) -> list[Document]:
+    return [
+        {
+            "kind": str(workload.kind),
+            "workload": workload.name,
+            "source": workload.source,
+            "container": found.container,
+            "starts": found.starts,
+            "until": found.until,
+            "look_at": troubles.look_at(workload, found.container),
+        }
+        for workload in view.workloads
+        if (found := view.flapping.get(workload.uid))
+    ]
 
 
 def is_healthy(view: View) -> bool:
@@ -72,6 +95,7 @@ def _haproxy(view: View) -> Document:
         "pid": view.running.pid,
         "mode": view.settings.haproxy.mode,
         "error": view.haproxy_error,
+        "old_workers": [asdict(worker) for worker in view.old_workers],
     }
 
 

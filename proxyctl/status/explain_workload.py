@@ -14,6 +14,7 @@ from proxyctl.routes.workload import Kind, NetworkMode, Phase, Workload
 from proxyctl.state.desired import servers
 from proxyctl.state.digest import digest
 from proxyctl.state.render import CONFIG
+from proxyctl.status import troubles
 from proxyctl.status.answers import Document, changes
 from proxyctl.status.excerpt import span_of
 from proxyctl.status.rows import rows_of
@@ -53,12 +54,21 @@ def explain_workload(view: View, workload: Workload) -> Document:
         "labels": _labels(workload, claims),
         "routes": routes,
         "problems": [problem.as_json() for problem in problems],
+        "flapping": _flapping(view, workload),
         "reasons": [
             *_reasons(workload, routes, problems, asks=bool(asked)),
             *_of_the_house(view, asked, verdict, decided=bool(claims)),
         ],
         "changes": _last_changes(view, workload, routes),
     }
+
+
+def _flapping(view: View, workload: Workload) -> Document | None:
+    found = view.flapping.get(workload.uid)
+    if not found:
+        return None
+    look_at = troubles.look_at(workload, found.container)
+    return {"starts": found.starts, "until": found.until, "look_at": look_at}
 
 
 def _labels(workload: Workload, claims: Iterable[Claim]) -> list[Document]:
@@ -153,6 +163,8 @@ def _address_from(claim: Claim) -> str:
 def _why_no_address(workload: Workload) -> str:
     if workload.phase is Phase.GONE:
         return f"the {workload.kind} was removed a moment ago"
+    if workload.phase is Phase.FLAPPING:
+        return f"the {workload.kind} is held back"
     if workload.phase is Phase.STOPPED:
         return f"the {workload.kind} does not run"
     if workload.network_mode is NetworkMode.NONE:
@@ -192,6 +204,8 @@ def _reasons(
         return ["another workload has what it asks for"]
     if workload.phase is Phase.GONE:
         return [f"the {workload.kind} was removed: for a while its requests wait for a successor"]
+    if workload.phase is Phase.FLAPPING:
+        return [f"the {workload.kind} is held back: its route waits, requests get 503"]
     if workload.phase is Phase.STOPPED:
         others = any(row["up"] for route in routes for row in route["servers"])
         what = "others of its group get its requests" if others else "requests get 503"

@@ -4,6 +4,9 @@ import logging
 import os
 import sys
 
+from proxyctl.problems import Severity
+from proxyctl.status.view import View
+
 _LEVELS = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3}
 
 
@@ -31,3 +34,21 @@ def to_stderr(level: int = logging.INFO) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("urllib3", "podman", "watchdog", "waitress"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def tell(view: View, known: frozenset[object] = frozenset()) -> None:
+    """Log what a cycle changed, and the problems that are new."""
+    log = logging.getLogger("proxyctl")
+    for problem in view.problems:
+        if problem not in known:
+            level = logging.ERROR if problem.severity is Severity.ERROR else logging.WARNING
+            log.log(level, problem.text())
+    if view.applied and view.changes:
+        change = view.changes[-1]
+        log.info(
+            "%s: %s, %d ms (%s)",
+            change.cost,
+            " | ".join(change.steps),
+            change.milliseconds,
+            ", ".join(change.causes),
+        )

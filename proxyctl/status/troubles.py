@@ -1,7 +1,7 @@
 """The words for what is wrong with the host, not with one workload's labels: PX301 to PX499."""
 
-from proxyctl.problems import ConfigRejected, Problem
-from proxyctl.routes.workload import Workload
+from proxyctl.problems import ConfigRejected, Problem, Severity
+from proxyctl.routes.workload import Kind, Workload
 
 
 def rejected(workload: Workload, error: ConfigRejected) -> Problem:
@@ -21,8 +21,8 @@ def start_it(mode: str) -> str:
     """Return what to do about a HAProxy that does not run."""
     return {
         "embedded": "proxyctl run starts it",
-        "own": "systemctl status proxyctl-haproxy",
-        "attach": "systemctl status haproxy",
+        "own": "systemctl start proxyctl-haproxy",
+        "attach": "systemctl start haproxy",
     }[mode]
 
 
@@ -56,6 +56,19 @@ def haproxy_unavailable(error: str) -> Problem:
     )
 
 
+def haproxy_absent(where: str, mode: str) -> Problem:
+    """HAProxy does not run, and its unit is to start it."""
+    also = "      (it needs a master socket, -S: docs/modes.md)" if mode == "attach" else ""
+    return Problem(
+        id="PX303",
+        subject="HAProxy",
+        summary="does not run",
+        where=where,
+        effect="nothing is served; what it is to serve is written, and filled in when it comes",
+        fix=f"{start_it(mode)}{also}",
+    )
+
+
 def not_applied(error: str) -> Problem:
     """HAProxy did not do what the plan said."""
     return Problem(
@@ -84,3 +97,30 @@ def source_unavailable(name: str, error: str, *, known: bool) -> Problem:
         effect=effect,
         fix=f"{systemctl} enable --now podman.socket      (it is tried again by itself)",
     )
+
+
+def flapping(workload: Workload, container: str) -> Problem:
+    """A workload, or one of its containers, starts again and again.
+
+    Without the number of starts: with it, each start would be another problem in the log.
+    """
+    effect = "it is held back, longer each time, until it stays; its route waits, as if it stopped"
+    if container:
+        effect = "requests may fail while it is down; the rest of the pod stays published"
+    return Problem(
+        id="PX406",
+        subject=workload.subject,
+        summary="starts again and again",
+        where=f'container "{container}"' if container else workload.uid,
+        effect=f"{effect}; no other {workload.kind} is touched",
+        fix=look_at(workload, container),
+        severity=Severity.WARNING,
+        workload=workload.uid,
+    )
+
+
+def look_at(workload: Workload, container: str) -> str:
+    """Return the command that shows why a workload ended."""
+    if workload.kind is Kind.POD and not container:
+        return f"podman pod logs {workload.name}"
+    return f"podman logs {container or workload.name}"

@@ -161,6 +161,31 @@ def test_sighup_reads_the_settings_again_and_bad_ones_change_nothing(
     eventually(lambda: lab.curl("http://127.0.0.1:8082", host="a.test").status == 200, OSError)
 
 
+def test_while_a_reload_is_refused_pods_go_on_coming_and_going(
+    lab: Lab, service: LabProcess
+) -> None:
+    lab.pod("a", *LABELS)
+    wait_for(lab, "a.test", "a")
+    taken = lab.popen(["python3", "-m", "http.server", "--bind", "127.0.0.1", "8082"])
+    eventually(lambda: 8082 in lab.listening())
+
+    lab.write("/etc/proxyctl/config.toml", CONFIG.replace("[::1]:8080", "127.0.0.1:8082"))
+    service.signal(signal.SIGHUP)
+    eventually(lambda: "PX304" in lab.proxyctl("status").stdout)
+    lab.podman("pod", "stop", "-t", "0", "a")
+    lab.podman("pod", "start", "a")
+    lab.pod("b", *B)
+    wait_for(lab, "b.test", "b")
+    wait_for(lab, "a.test", "a")
+    assert "PX304" in lab.proxyctl("status").stdout
+    taken.signal(signal.SIGKILL)
+
+    eventually(
+        lambda: lab.curl("http://127.0.0.1:8082", host="b.test").status == 200, OSError, seconds=60
+    )
+    eventually(lambda: "PX304" not in lab.proxyctl("status").stdout)
+
+
 def test_broken_templates_are_refused_and_mended_ones_taken(lab: Lab, service: LabProcess) -> None:
     lab.pod("a", *LABELS)
     wait_for(lab, "a.test", "a")
