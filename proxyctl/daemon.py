@@ -14,6 +14,7 @@ from proxyctl.files import memory, secret, templates
 from proxyctl.files.lock import Lock
 from proxyctl.files.static import StaticSource
 from proxyctl.files.watch import Watch
+from proxyctl.haproxy import scratch
 from proxyctl.haproxy.files import Layout
 from proxyctl.haproxy.process import EmbeddedProcess
 from proxyctl.haproxy.proxy import HAProxy
@@ -65,14 +66,14 @@ class House:
 def build(settings: Settings, folders: Folders, *, read_only: bool) -> House:
     """Build everything that reads and carries out. Writes nothing if `read_only`."""
     sources = tuple(_podman_source(socket, settings) for socket in settings.podman.sockets)
-    every: tuple[Source, ...] = (*sources, StaticSource(folders.config / "routes.d"))
+    every: tuple[Source, ...] = (*sources, StaticSource(folders.routes))
     proxy = _proxy(settings, folders)
     key = folders.state / "cookie.key"
     reconciler = Reconciler(
         settings=settings,
         sources=every,
         proxy=proxy,
-        overrides=lambda: templates.overrides(folders.config / "templates"),
+        overrides=lambda: templates.overrides(folders.templates),
         identity=_identity(settings, folders, secret.peek(key) if read_only else secret.keep(key)),
         memory=memory.load(_memory_file(folders)),
     )
@@ -101,9 +102,13 @@ def _layout(settings: Settings, folders: Folders) -> Layout:
     default = _MASTER_SOCKETS.get(mode, str(folders.run / "haproxy-master.sock"))
     master = Path(settings.haproxy.master_socket or default)
     worker = master.with_name(f"{master.stem}-worker.sock")
-    if mode == "attach" or len(str(worker)) > LONGEST_SOCKET:
-        return Layout(folder=folder, master_socket=master)
-    return Layout(folder=folder, master_socket=master, worker_socket=worker)
+    has_own = mode != "attach" and len(str(worker)) <= LONGEST_SOCKET
+    return Layout(
+        folder=folder,
+        master_socket=master,
+        worker_socket=worker if has_own else None,
+        scratch=folders.run,
+    )
 
 
 def _proxy(settings: Settings, folders: Folders) -> HAProxy:
@@ -114,7 +119,7 @@ def _proxy(settings: Settings, folders: Folders) -> HAProxy:
         layout,
         binary=settings.haproxy.binary,
         process=embedded if mode == "embedded" else None,
-        before=tuple(map(Path, settings.haproxy.check_files)) if mode == "attach" else (),
+        before=tuple(map(Path, settings.haproxy.check_files)) if mode == "attach" else None,
     )
 
 
@@ -136,6 +141,12 @@ def _spares(count: int) -> tuple[tuple[str, int], ...]:
     return (("http", count), ("sticky", few), ("tcp", few)) if count else ()
 
 
+def _take(folders: Folders) -> None:
+    """Become the one who changes things; raises AlreadyRunning."""
+    Lock(folders.run / "lock").take()
+    scratch.sweep(folders.run)
+
+
 def _memory_file(folders: Folders) -> Path:
     return folders.run / "memory.json"
 
@@ -152,10 +163,10 @@ def apply_once(settings: Settings, folders: Folders, *, dry_run: bool) -> View:
     """Carry out one cycle, if no service does so already."""
     if dry_run:
         return look(settings, folders)
-    Lock(folders.run / "lock").take()
+    _take(folders)
     house = build(settings, folders, read_only=False)
     view = house.reconciler.once()
-    memory.save(_memory_file(folders), house.reconciler.memory)
+    memory.Keeper(_memory_file(folders)).save(house.reconciler.memory)
     return view
 
 
@@ -176,7 +187,7 @@ def run(
         view = apply_once(settings, folders, dry_run=dry_run)
         _tell(view)
         return 1 if view.haproxy_error or view.desired is None else 0
-    Lock(folders.run / "lock").take()
+    _take(folders)
     Service(settings, folders, reread or (lambda: settings)).run()
     return 0
 
@@ -214,7 +225,7 @@ class Service:
         self._notifier = Notifier()
         self._house = build(settings, folders, read_only=False)
         self._hung_up = False
-        self._saved = memory.Memory()
+        self._keeper = memory.Keeper(_memory_file(folders))
         self._problems: frozenset[object] = frozenset()
         self._retry = 0.0
         self._failures = 0
@@ -224,7 +235,7 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._wakeup.close())
         signal.signal(signal.SIGHUP, self._on_hangup)
-        watch = Watch(self._folders.config, self._wakeup)
+        watch = Watch((self._folders.routes, self._folders.templates), self._wakeup)
         server = StatusServer(
             self._folders.run / "api.sock",
             lambda: self._house.reconciler.view,
@@ -352,15 +363,10 @@ class Service:
             self._save()
 
     def _save(self) -> None:
-        remembered = self._house.reconciler.memory
-        if remembered == self._saved:
-            return
         try:
-            memory.save(_memory_file(self._folders), remembered)
+            self._keeper.save(self._house.reconciler.memory)
         except OSError as error:
             log.warning("cannot remember what is served: %s", error)
-        else:
-            self._saved = remembered
 
     def _status(self) -> str:
         view = self._house.reconciler.view

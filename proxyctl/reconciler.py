@@ -20,7 +20,7 @@ from proxyctl.admission import Admission, PartDecision
 from proxyctl.decision import Decision
 from proxyctl.departed import Departed
 from proxyctl.files.memory import Memory
-from proxyctl.overrides import with_overrides
+from proxyctl.overrides import named, with_overrides
 from proxyctl.plan.describe import describe
 from proxyctl.plan.part import backends_of, with_steps
 from proxyctl.plan.planner import make_plan
@@ -143,10 +143,9 @@ class Reconciler:
         follow when it is quiet (`settle`): a request waits for them no more than for us.
         """
         begin = time.monotonic()
-        before = self.memory.overrides
         self._ask_sources(rings)
         self.memory = with_overrides(self.memory, rings, self._read.all())
-        touched = frozenset(uid for uid, _ in set(before) ^ set(self.memory.overrides))
+        touched = named(rings, self._read.all())
         view = self._partly(touched) if _names_what_changed(rings) else None
         if view is None:
             view = self._at_once()
@@ -407,7 +406,7 @@ def _changed(rings: frozenset[Ring], key: str) -> frozenset[str] | None:
 
 def _names_what_changed(rings: frozenset[Ring]) -> bool:
     """Tell whether it is enough to look at that; a look at everything finds any drift."""
-    return bool(rings) and all(ring.changed or ring.source == "files" for ring in rings)
+    return bool(rings) and all(ring.changed for ring in rings)
 
 
 def _is_done(plan: Plan, done: Iterable[Plan]) -> bool:

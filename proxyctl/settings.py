@@ -16,6 +16,7 @@ from pydantic import Field as Limits
 from pydantic.dataclasses import dataclass
 
 from proxyctl.problems import SettingsError
+from proxyctl.reading import Unreadable, is_absent, listed, read_text
 
 _STRICT = ConfigDict(extra="forbid", alias_generator=lambda name: name.replace("_", "-"))
 _NAME = r"[a-z0-9][a-z0-9._-]{0,62}"
@@ -110,6 +111,16 @@ class Folders:
     run: Path
     state: Path
 
+    @property
+    def routes(self) -> Path:
+        """Return the folder of static routes."""
+        return self.config / "routes.d"
+
+    @property
+    def templates(self) -> Path:
+        """Return the folder of the administrator's own templates."""
+        return self.config / "templates"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
 class Settings:
@@ -133,7 +144,7 @@ def parse(texts: Mapping[str, str]) -> Settings:
     for name, text in texts.items():
         try:
             _merge(merged, tomllib.loads(text))
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # a number too long, brackets too deep
             raise SettingsError(f"{name}: {error}") from None
     try:
         settings = _ADAPTER.validate_python(_lists_to_tuples(merged))
@@ -185,15 +196,15 @@ def _check_sockets(sockets: tuple[Socket, ...]) -> None:
 def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Settings:
     """Read config.toml and conf.d; without a file, what suits trying out (mode embedded)."""
     chosen = path or config_folder(environment) / "config.toml"
-    if not chosen.exists():
-        if path:
-            raise SettingsError(f"{path}: no such file")
-        return complete(Settings(haproxy=HAProxy(mode="embedded")), environment)
-    files = [chosen, *sorted((chosen.parent / "conf.d").glob("*.toml"))]
     try:
-        texts = {str(file): file.read_text(encoding="utf-8") for file in files}
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"cannot read the settings: {error}") from None
+        if is_absent(chosen):
+            if path:
+                raise SettingsError(f"{path}: no such file")
+            return complete(Settings(haproxy=HAProxy(mode="embedded")), environment)
+        files = (chosen, *listed(chosen.parent / "conf.d", ".toml"))
+        texts = {str(file): read_text(file) for file in files}
+    except Unreadable as error:
+        raise SettingsError(f"cannot read the settings: {error}") from error
     return complete(parse(texts), environment)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from proxyctl.cli import manifests, quadlet
 from proxyctl.files.static import entries
 from proxyctl.problems import Problem, Severity
+from proxyctl.reading import Unreadable, read_text
 from proxyctl.routes.claims import Claim, claims_of
 from proxyctl.routes.conflicts import resolve
 from proxyctl.routes.dialects.native import PREFIX
@@ -93,10 +94,10 @@ def _read(file: Path) -> Parsed:
         known = " ".join(sorted(_PARSERS))
         return [], [_unreadable(file, f"not one of the kinds that are known: {known}")]
     try:
-        return parser(file, file.read_text(encoding="utf-8"))
-    except OSError as error:
-        return [], [_unreadable(file, error.strerror or str(error))]
-    except ValueError as error:
+        return parser(file, read_text(file))
+    except Unreadable as error:
+        return [], [_unreadable(file, error.why)]
+    except (ValueError, RecursionError) as error:
         return [], [_unreadable(file, str(error))]
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proxyctl.problems import HAProxyUnavailable, NotPermitted
-from proxyctl.state.digest import digest
 from proxyctl.state.render import CONFIG
 
 MAPS = "maps"
@@ -27,6 +26,8 @@ class Layout:
     worker_socket: Path | None = None
     """The worker's own (`stats socket`), where haproxy.cfg is ours: three times faster, and it
     does not lose the end of long listings. None: the master hands everything on."""
+    scratch: Path | None = None
+    """Where `haproxy -c` works; None: among the temporary files."""
 
     @property
     def config(self) -> Path:
@@ -52,18 +53,22 @@ class Layout:
         return name if _NAME.fullmatch(name) else ""
 
 
+def present(layout: Layout) -> Iterator[tuple[str, Path]]:
+    """Yield name and path of the files that are there."""
+    for path in (layout.config, *sorted((layout.folder / MAPS).glob("[!.]*.map"))):
+        if path.is_file():
+            yield str(path.relative_to(layout.folder)), path
+
+
 def read_texts(layout: Layout) -> dict[str, str]:
     """Return the files on disk by name relative to the folder; what is missing is missing."""
-    with _explained(layout.folder):
-        paths = [layout.config, *sorted((layout.folder / MAPS).glob("[!.]*.map"))]
-        return {
-            str(path.relative_to(layout.folder)): _read(path) for path in paths if path.is_file()
-        }
+    with explained(layout.folder):
+        return {name: read(path) for name, path in present(layout)}
 
 
-def read_digests(layout: Layout) -> dict[str, str]:
-    """Return the digests of the files on disk by name relative to the folder."""
-    return {name: digest(text) for name, text in read_texts(layout).items()}
+def read(path: Path) -> str:
+    """Return the text of a file; bytes that are no UTF-8 survive."""
+    return path.read_bytes().decode("utf-8", "surrogateescape")
 
 
 def write(layout: Layout, texts: Mapping[str, str], names: Iterable[str]) -> None:
@@ -74,7 +79,7 @@ def write(layout: Layout, texts: Mapping[str, str], names: Iterable[str]) -> Non
     for name in (wanted := sorted(set(names), key=lambda name: (name == CONFIG, name))):
         if not _NAME.fullmatch(name):
             raise ValueError(f"not a file of HAProxy's: {name!r}")
-    with _explained(layout.folder):
+    with explained(layout.folder):
         (layout.folder / MAPS).mkdir(mode=0o750, parents=True, exist_ok=True)
         _sweep(layout)
         for name in wanted:
@@ -89,7 +94,7 @@ def write(layout: Layout, texts: Mapping[str, str], names: Iterable[str]) -> Non
 
 def write_server_state(layout: Layout, text: str) -> None:
     """Replace the file of the servers' health."""
-    with _explained(layout.folder):
+    with explained(layout.folder):
         layout.folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         _replace(layout.server_state, text)
 
@@ -107,10 +112,6 @@ def restore_good(layout: Layout) -> bool:
     good = read_texts(layout.last_good)
     write(layout, good, good.keys() | read_texts(layout).keys())
     return True
-
-
-def _read(path: Path) -> str:
-    return path.read_bytes().decode("utf-8", "surrogateescape")
 
 
 def _replace(path: Path, text: str) -> None:
@@ -141,7 +142,8 @@ def _sync(folder: Path) -> None:
 
 
 @contextmanager
-def _explained(folder: Path) -> Iterator[None]:
+def explained(folder: Path) -> Iterator[None]:
+    """Turn the system's refusals into NotPermitted and HAProxyUnavailable, with the path."""
     try:
         yield
     except PermissionError as error:

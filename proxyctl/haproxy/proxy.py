@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from proxyctl.haproxy import answers, files, observing, reloading, runtime, validate
+from proxyctl.haproxy.digests import Digests
 from proxyctl.haproxy.files import Layout
 from proxyctl.haproxy.process import EmbeddedProcess
 from proxyctl.haproxy.socket import Conversation, NotListening, RuntimeSocket
@@ -33,21 +34,22 @@ class HAProxy:
         layout: Layout,
         *,
         binary: str = "haproxy",
-        before: Iterable[Path | str] = (),
+        before: Iterable[Path | str] | None = None,
         process: EmbeddedProcess | None = None,
         patience: float = 15.0,
     ) -> None:
         """Use the HAProxy of *layout*.
 
-        `before`: the files that it reads before ours (mode attach). `process`: who starts it in
-        mode embedded; without one, a start is waited for. `patience`: seconds for a reload or a
-        start.
+        `before`: the files that it reads before ours (mode attach); None: ours are all. `process`:
+        who starts it in mode embedded; without one, a start is waited for. `patience`: seconds for
+        a reload or a start.
         """
         self.layout = layout
         self._binary = binary
-        self._before = tuple(before)
+        self._before = None if before is None else tuple(before)
         self._process = process
         self._patience = patience
+        self._digests = Digests(layout)
         self._socket = RuntimeSocket(layout.master_socket)
         own = layout.worker_socket
         self._worker = RuntimeSocket(own, prefix="") if own else None
@@ -59,7 +61,7 @@ class HAProxy:
         """
         begun = time.monotonic()
         while True:
-            on_disk = files.read_digests(self.layout)
+            on_disk = self._digests.read()
             try:
                 with self._talk() as talk:
                     running = observing.observe(talk, self.layout, on_disk)
@@ -96,7 +98,7 @@ class HAProxy:
 
     def check(self, texts: Mapping[str, str]) -> None:
         """Let `haproxy -c` read *texts*; raises ConfigRejected."""
-        validate.check(texts, binary=self._binary, folder=self.layout.folder, before=self._before)
+        validate.check(texts, binary=self._binary, layout=self.layout, before=self._before)
 
     def apply(self, plan: Plan) -> None:
         """Carry the steps out in their order; raises at the first that fails.

@@ -24,7 +24,7 @@ def test_a_drained_pod_gets_nothing_new_and_finishes_what_it_has(
     wait_for(lab, "shop.test", "one")
     answers: list[Answer] = []
     slow = threading.Thread(
-        target=lambda: answers.append(lab.curl(f"{WEB}/slow?s=3", host="shop.test", timeout=20))
+        target=lambda: answers.append(lab.curl(f"{WEB}/slow?s=8", host="shop.test", timeout=20))
     )
     slow.start()
     eventually(lambda: '"sessions": 1' in lab.proxyctl("--json", "ls").stdout)

@@ -260,7 +260,7 @@ def test_a_template_that_cannot_be_read_is_told_and_the_last_good_ones_stay(tmp_
     assert "maxconn 7" in proxy.disk["haproxy.cfg"]
     assert routes(proxy).keys() == {"a.test/", "b.test/"}
     assert [p.id for p in view.problems] == ["PX302"]
-    assert "Is a directory" in view.problems[0].where
+    assert "is a folder" in view.problems[0].where
 
 
 def test_new_templates_that_suit_no_pod_take_no_route_away():

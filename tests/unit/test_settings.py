@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from proxyctl import settings
@@ -68,3 +70,47 @@ def test_a_file_that_was_asked_for_has_to_exist(tmp_path):
 def test_a_remote_podman_is_refused(tmp_path):
     with pytest.raises(SettingsError, match="unix"):
         load(None, {"CONTAINER_HOST": "tcp://1.2.3.4:8080"})
+
+
+def test_a_link_that_leads_nowhere_is_not_taken_for_no_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(settings, "config_folder", lambda _: tmp_path)
+    (tmp_path / "config.toml").symlink_to("moved-away.toml")
+
+    for chosen in (None, tmp_path / "config.toml"):
+        with pytest.raises(SettingsError, match=r"config\.toml: is a link to moved-away\.toml,"):
+            load(chosen, {})
+
+
+def test_a_folder_that_leads_nowhere_is_not_taken_for_no_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(settings, "config_folder", lambda _: tmp_path / "etc")
+    (tmp_path / "etc").symlink_to("unmounted")
+
+    with pytest.raises(SettingsError, match=r"is below .*/etc, a link to unmounted"):
+        load(None, {})
+
+
+def test_a_loop_of_links_is_not_taken_for_no_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(settings, "config_folder", lambda _: tmp_path)
+    (tmp_path / "config.toml").symlink_to("config.toml")
+
+    with pytest.raises(SettingsError, match=r"config\.toml: cannot be read: Too many levels"):
+        load(None, {})
+
+
+def test_only_files_are_read_as_settings(tmp_path):
+    file = tmp_path / "config.toml"
+    file.write_text("")
+    drop_ins = tmp_path / "conf.d"
+    drop_ins.mkdir()
+    os.mkfifo(drop_ins / "a.toml")
+
+    with pytest.raises(SettingsError, match=r"a\.toml: is a named pipe"):
+        load(file, {})
+    with pytest.raises(SettingsError, match=r"conf\.d: is a folder"):
+        load(drop_ins, {})
+
+
+def test_what_no_parser_can_swallow_is_told_too():
+    for text in ("a = " + "9" * 5000, "a = " + "[" * 10_000):
+        with pytest.raises(SettingsError, match=r"config\.toml: "):
+            parse({"config.toml": text})
