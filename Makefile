@@ -23,6 +23,7 @@ lint: venv
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
+	MYPYPATH=bench $(BIN)/mypy bench/*.py bench/scenarios/*.py
 	$(BIN)/lint-imports
 
 test: install lint ## all of it: check, and the tests with a real HAProxy and a real Podman (as root)

@@ -47,6 +47,9 @@ class Contestant:
     """More labels, for units that share a host."""
     fixed_addresses: bool = False
     """Whether its units must have the addresses of HOSTS."""
+    lone_in: tuple[str, ...] = ()
+    """Scenarios in which its units are lone containers, whatever was asked for: of a pod it sees
+    the infra container alone, and what happens there is not what is measured."""
     master_socket: str = ""
     """HAProxy's `-S` socket in WORK, to count reloads."""
     fakeable: bool = True
@@ -65,6 +68,25 @@ class Contestant:
         except (OSError, subprocess.SubprocessError):
             return ""
         return " ".join(done.stdout.split("\n")[0].split())
+
+
+def by_unit(
+    chosen: Sequence[Contestant], scenario: str, *, pods: bool
+) -> list[tuple[bool, list[Contestant]]]:
+    """Return who publishes pods (True) and who lone containers in a scenario."""
+    lone = [one for one in chosen if not pods or scenario in one.lone_in]
+    rest = [one for one in chosen if one not in lone]
+    return [(kind, group) for kind, group in ((True, rest), (False, lone)) if group]
+
+
+def titles(chosen: Sequence[Contestant], scenario: str, *, pods: bool) -> dict[str, str]:
+    """Return what the contestants are called in the table of a scenario."""
+    return {
+        one.name: f"{one.title} (lone containers)"
+        if pods and scenario in one.lone_in
+        else one.title
+        for one in chosen
+    }
 
 
 def known() -> list[str]:

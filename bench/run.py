@@ -100,19 +100,25 @@ def _measure(options: argparse.Namespace) -> None:
         "unit": options.unit,
         "machine": _machine(),
         "versions": _versions(chosen),
-        "titles": {one.name: one.title for one in chosen},
         "absent": absent,
         "scenarios": {},
     }
     for name in options.scenarios:
         print(f"{time.strftime('%H:%M:%S')} {name}", flush=True)
-        told["scenarios"][name] = _scenario(name, lab, chosen, terms)
+        pods = options.unit == "pod"
+        named = {"titles": contestants.titles(chosen, name, pods=pods)}
+        told["scenarios"][name] = named | _scenario(name, lab, chosen, terms, pods=pods)
         options.out.write_text(json.dumps(told, indent=1) + "\n")
         lab.clear()
 
 
 def _scenario(
-    name: str, lab: Lab, chosen: Sequence[contestants.Contestant], terms: Terms
+    name: str,
+    lab: Lab,
+    chosen: Sequence[contestants.Contestant],
+    terms: Terms,
+    *,
+    pods: bool,
 ) -> dict[str, Any]:
     """Return the rows of a scenario by manager, and how busy the machine was."""
     module = importlib.import_module(f"scenarios.{name}")
@@ -121,7 +127,9 @@ def _scenario(
     began, before = time.monotonic(), _cpu_times()
     told: dict[str, Any] = {"rows": {}}
     try:
-        told["rows"] = module.compare(lab, chosen, terms)
+        for lab.pods, group in contestants.by_unit(chosen, name, pods=pods):
+            told["rows"] |= module.compare(lab, group, terms)
+            lab.clear()
     except (TookTooLong, RuntimeError, OSError, subprocess.SubprocessError) as error:
         told["error"] = f"{type(error).__name__}: {error}"
         print(f"*** {told['error']}", flush=True)

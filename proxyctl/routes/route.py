@@ -173,8 +173,12 @@ class Route:
         "How HAProxy finds out that a server answers; `podman` follows the container's "
         "HEALTHCHECK.",
     )
-    health_interval: Duration = _label(
-        "health.interval", "2s", "duration", "Time between two checks."
+    health_interval: Duration | None = _label(
+        "health.interval",
+        None,
+        "duration",
+        "Time between two checks. Default: 2s with a path; else 10s, since a request that cannot "
+        "connect counts as a failed check.",
     )
     health_timeout: Duration = _label(
         "health.timeout", "2s", "duration", "How long a check may take."
@@ -247,6 +251,15 @@ class Route:
     use: Names = _label(
         "use", (), "preset[,preset…]", "Presets of config.toml; the labels here win."
     )
+
+    @property
+    def check_interval(self) -> str:
+        """Return the time between two checks by HAProxy.
+
+        A thousand connections every 2 s are felt by the requests, and a server that refuses is
+        found by the first three of them; only what a path answers is told by checks alone.
+        """
+        return self.health_interval or ("2s" if self.health.startswith("/") else "10s")
 
 
 ADAPTER: TypeAdapter[Route] = TypeAdapter(Route)

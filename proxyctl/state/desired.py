@@ -195,7 +195,7 @@ def _state(claim: Claim, by_hand: ServerState) -> ServerState:
 def _server_options(route: Route) -> tuple[str, ...]:
     options: list[str] = []
     if route.health not in {"off", "podman"}:
-        options += ["check", f"inter {route.health_interval}", "fastinter 250ms"]
+        options += ["check", f"inter {route.check_interval}", "fastinter 250ms"]
         options += ["downinter 250ms", f"rise {route.health_rise}", f"fall {route.health_fall}"]
         options += ["observe layer4", "error-limit 3", "on-error mark-down"]
         options += [f"port {route.health_port}"] if route.health_port else []

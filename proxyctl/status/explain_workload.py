@@ -179,7 +179,7 @@ def _health(claim: Claim) -> str:
     if route.health == "podman":
         return f"Podman's HEALTHCHECK: {'healthy' if claim.healthy else 'unhealthy'}"
     what = "TCP connect" if route.health == "tcp" else f"GET {route.health}"
-    return f"{what} every {route.health_interval}"
+    return f"{what} every {route.check_interval}"
 
 
 def _lines(view: View, share: Share | None) -> str:

@@ -27,6 +27,8 @@ from proxyctl.status.explain import explanation
 from proxyctl.status.view import View
 
 _MODE = "660"
+_LOOK = 30
+"""Seconds that the loop waits for a request; waitress's own 1 s would wake us for nothing."""
 _LONGEST_EVENT_NUMBER = 18
 
 Query = Mapping[str, str]
@@ -103,6 +105,7 @@ class StatusServer:
                 unix_socket=str(self._path),
                 unix_socket_perms=_MODE,
                 threads=2,
+                asyncore_loop_timeout=_LOOK,
                 ident=None,
             )
         except PermissionError as error:

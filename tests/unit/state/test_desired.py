@@ -48,6 +48,17 @@ def test_a_checked_host_is_the_first_that_is_a_name():
     assert (made.check.path, made.check.host) == ("/up", "b.test")
 
 
+def test_a_path_is_asked_more_often_than_a_port_is_tried():
+    def interval(**more):
+        options = backend(pod("a", host="a.test", port="1", **more)).server_options
+        return next((one for one in options if one.startswith("inter ")), "")
+
+    assert interval() == "inter 10s"
+    assert interval(health="/up") == "inter 2s"
+    assert interval(labels={"health.interval": "7s"}) == "inter 7s"
+    assert interval(health="off") == ""
+
+
 def test_an_entrypoint_on_every_ipv6_address_leaves_ipv4_alone():
     text = SETTINGS.replace('"127.0.0.1:8080"', '":80", "[::]:80"')
 
