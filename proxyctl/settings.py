@@ -48,6 +48,8 @@ class Entrypoint:
 
     bind: tuple[Annotated[str, AfterValidator(_bind)], ...]
     mode: Literal["http", "tcp"] = "http"
+    tls: bool = False
+    """Whether it speaks TLS: https."""
     default: bool = True
     """Whether routes of mode http that name no entrypoint are published here."""
     proxy_protocol: bool = False
