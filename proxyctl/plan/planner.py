@@ -162,7 +162,9 @@ def _map_steps(
         there = running.maps.get(wanted.file)
         if there is None:
             continue  # not loaded: its section is new, which is a reason to reload
-        entries = {key: loaded[value] for key, value in wanted.entries if value in loaded}
+        entries = dict(wanted.entries)
+        if wanted.leads:
+            entries = {key: loaded[name] for key, name in entries.items() if name in loaded}
         keys = frozenset(key for key, _ in wanted.entries)
         less, more = _one_map(wanted.file, entries, keys, there)
         if len(less) + len(more) > MANY:

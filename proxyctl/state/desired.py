@@ -71,7 +71,10 @@ def desired(
         settings=identity,
         frontends=frontends,
         backends=tuple(backends),
-        maps=(Map(file=ACME_MAP, entries=choice.challenges), *_maps(shares, settings)),
+        maps=(
+            Map(file=ACME_MAP, entries=choice.challenges, leads=False),
+            *_maps(shares, settings),
+        ),
         certificates=choice.certificates,
     )
 
