@@ -1,10 +1,12 @@
 """The workloads of one Podman socket, read as cheaply as is right.
 
-A full read takes two lists. A pod is inspected once in its life (its labels cannot change, and the
-inspect blocks while the pod stops), an image once, and a container only if it changed.
+A full read takes two lists. A pod is inspected once in its life, and most never (their labels
+cannot change, their infra container has them, and the inspect blocks while a pod stops), an image
+once, and a container only if it changed.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from proxyctl.podman.assemble import assemble, by_workload, in_order, is_marked, network_owner
@@ -185,22 +187,46 @@ class PodmanSource:
     def _pod(self, api: PodmanApi, key: str, group: list[ContainerFacts]) -> PodFacts | None:
         """Return a pod, from memory if it can be; None if it cannot be read.
 
+        Thousands of pods are not inspected one by one: a list tells the labels of most (`_told`).
         While a pod stops or restarts, its inspect would block until the end. Until then a pod that
-        we have never read is taken for what its infra container says: of all but kube's pods it
-        has the pod's labels. It is not remembered, so that its next event has it read.
+        we have never read is taken for what its infra container says. It is not remembered, so
+        that its next event has it read.
         """
-        if key in self._pods:
-            return self._pods[key]
+        pod = self._pods.get(key) or self._told(api, key, group)
+        if pod is not None:
+            return pod
         if any(one.state == "stopping" for one in group):
-            return _stand_in(key, group)
+            return _stand_in(group)
         try:
             raw = api.inspect_pod(key)
         except Unreadable:
-            return _stand_in(key, group)
+            return _stand_in(group)
         pod = self._understood(pod_from_inspect, raw) if raw is not None else None
         if pod is not None:
             self._pods[key] = pod
         return pod
+
+    def _told(self, api: PodmanApi, key: str, group: list[ContainerFacts]) -> PodFacts | None:
+        """Return a pod as a list tells it; None if only its inspect can.
+
+        Its infra container has its labels, but for pods of kube play, whose members have them. So
+        a mark on infra is the pod's. Where there is no mark at all, it has none so far: a pod of
+        kube play may be waiting for its first member.
+        """
+        infra = next((one for one in group if one.infra), None)
+        if infra is None or not infra.pod_name:
+            return None
+        if not is_marked(infra.labels):
+            unmarked = not any(is_marked(one.labels) for one in group)
+            return _of_infra(infra) if unmarked else None
+        if infra.image_id and infra.image_id not in self._images:
+            self._read_image(api, infra.image_id)
+        image = self._images.get(infra.image_id)
+        if infra.image_id and image is None:
+            return None
+        labels = tuple(pair for pair in infra.labels if not image or pair not in image.labels)
+        self._pods[key] = replace(_of_infra(infra), labels=labels)
+        return self._pods[key]
 
     def _read_image(self, api: PodmanApi, identity: str) -> None:
         """Read an image, or leave it unknown: then all labels count as the image's."""
@@ -242,11 +268,14 @@ class PodmanSource:
             return None
 
 
-def _stand_in(key: str, group: Iterable[ContainerFacts]) -> PodFacts | None:
+def _stand_in(group: Iterable[ContainerFacts]) -> PodFacts | None:
+    """Return a pod as its infra container says; None if that says nothing of us."""
     infra = next((one for one in group if one.infra), None)
-    if infra is None or not is_marked(infra.labels):
-        return None
-    return PodFacts(id=key, name=infra.pod_name, labels=infra.labels, created=infra.created)
+    return _of_infra(infra) if infra and is_marked(infra.labels) else None
+
+
+def _of_infra(infra: ContainerFacts) -> PodFacts:
+    return PodFacts(id=infra.pod, name=infra.pod_name, labels=infra.labels, created=infra.created)
 
 
 def _odd(kind: str, identity: str, name: str, error: Exception) -> Problem:

@@ -6,10 +6,12 @@ makes no claim at all; whoever has made claims before keeps its last good labels
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from proxyctl.problems import Problem, Severity
+from proxyctl.recent import Recent
 from proxyctl.routes import mistakes
 from proxyctl.routes.dialects import native
 from proxyctl.routes.endpoints import Endpoint, locate
@@ -20,9 +22,11 @@ from proxyctl.routes.workload import Health, Member, Phase, Workload
 from proxyctl.settings import Settings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Match:
-    """What decides that a request belongs to a route. One winner each."""
+class Match(NamedTuple):
+    """What decides that a request belongs to a route. One winner each.
+
+    A tuple, since thousands of them are hashed and sorted.
+    """
 
     entrypoint: str
     host: str = ""
@@ -31,6 +35,7 @@ class Match:
     """Prefix without its last slash."""
 
     def __str__(self) -> str:
+        """Return what people call it: `git.example.com/api`."""
         return f"{self.host}{self.path or '/'}" if self.host else f"entrypoint {self.entrypoint}"
 
 
@@ -48,6 +53,10 @@ class Claim:
     """Where it answers; empty while it does not run."""
     healthy: bool = True
     """False where `health=podman` and Podman says unhealthy."""
+
+    def __hash__(self) -> int:
+        """Return a hash of what it is called: thousands are keys of dictionaries."""
+        return hash((self.workload, self.name))
 
     @property
     def uid(self) -> str:
@@ -86,30 +95,43 @@ class Translation:
 
 
 def translate(
-    workloads: Iterable[Workload], settings: Settings, last_good: Mapping[str, Workload]
+    workloads: Iterable[Workload],
+    settings: Settings,
+    last_good: Mapping[str, Workload],
+    recent: Recent | None = None,
 ) -> Translation:
     """Return the claims of all workloads.
 
     Where a workload's labels have a mistake, those that it had in `last_good` stay in force: its
     file was edited while it runs, or an update of proxyctl knows its labels no longer.
     """
+    recent = recent or Recent()
     claims: list[Claim] = []
     problems: list[Problem] = []
     good: dict[str, Workload] = {}
-    for workload in sorted(workloads, key=lambda w: w.uid):
-        made, wrong = claims_of(workload, settings)
-        before = last_good.get(workload.uid)
-        if before and _refused(wrong):
-            old = replace(workload, labels=before.labels, servers=before.servers)
-            made, still = claims_of(old, settings)
-            if made and not _refused(still):
-                wrong = tuple(map(mistakes.kept, wrong))
-                workload = old  # noqa: PLW2901 - from here on it is what it was
+    for workload in sorted(workloads, key=lambda w: (w.kind, w.source, w.id)):
+        uid = workload.uid
+        before = last_good.get(uid)
+        arguments = (workload, None if before is workload else before, settings)
+        made, wrong = recent.of(("claims", uid), arguments, _in_force)
         if made:
-            good[workload.uid] = workload
+            good[uid] = made[0].workload
         claims.extend(made)
         problems.extend(wrong)
     return Translation(claims=tuple(claims), problems=tuple(problems), good=good)
+
+
+def _in_force(
+    workload: Workload, before: Workload | None, settings: Settings
+) -> tuple[tuple[Claim, ...], tuple[Problem, ...]]:
+    """Return the claims of one workload: by its labels, or by those that it had `before`."""
+    made, wrong = claims_of(workload, settings)
+    if before and _refused(wrong):
+        old = replace(workload, labels=before.labels, servers=before.servers)
+        kept, still = claims_of(old, settings)
+        if kept and not _refused(still):
+            return kept, tuple(map(mistakes.kept, wrong))
+    return made, wrong
 
 
 def _refused(problems: Iterable[Problem]) -> bool:

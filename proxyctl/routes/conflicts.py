@@ -73,6 +73,8 @@ def resolve(claims: Iterable[Claim], served: Mapping[Match, str]) -> Resolution:
 
 
 def _decide(rivals: list[Claim], keeper: str) -> tuple[tuple[Claim, ...], tuple[Claim, ...]]:
+    if len(rivals) == 1:
+        return tuple(rivals), ()
     ranked = sorted(
         rivals,
         key=lambda c: (

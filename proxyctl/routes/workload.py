@@ -112,6 +112,10 @@ class Workload:
     origin: str = field(default="", compare=False)
     """The file of a static entry, for messages."""
 
+    def __hash__(self) -> int:
+        """Return a hash of its id: that of every label would cost more than a cycle may."""
+        return hash((self.kind, self.id))
+
     @property
     def uid(self) -> str:
         """Return what identifies the workload among all sources: kind, source and id."""

@@ -4,8 +4,8 @@ import ipaddress
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
 
+from proxyctl.recent import Recent
 from proxyctl.routes.claims import Claim
 from proxyctl.routes.conflicts import Share
 from proxyctl.routes.endpoints import Endpoint
@@ -55,17 +55,23 @@ Overrides = Mapping[str, ServerState]
 """uid of a workload -> the state that somebody put it into by hand."""
 
 
-def desired(
+def desired(  # noqa: PLR0913 - everything that there is to know
     shares: Iterable[Share],
     settings: Settings,
     identity: Global,
     overrides: Overrides,
     choice: Choice,
+    *,
+    recent: Recent | None = None,
 ) -> Desired:
     """Return what HAProxy should be for *shares*, sorted: equal input, equal bytes."""
+    recent = recent or Recent()
     shares = tuple(shares)
-    made = (_backend(share, settings, overrides) for share in shares)
-    backends = sorted(made, key=lambda b: b.name)
+    backends = []
+    for share in sorted(shares, key=lambda s: s.name):
+        states = tuple(overrides.get(c.workload.uid, ServerState.READY) for c in share.claims)
+        arguments = (share, settings, states)
+        backends.append(recent.of(("backend", share.name), arguments, _backend))
     frontends = _frontends(settings) if settings.haproxy.frontends else ()
     return Desired(
         settings=identity,
@@ -123,7 +129,8 @@ def _host_key(host: str) -> str:
     return host.removeprefix("*") if host.startswith("*.") else host
 
 
-def _backend(share: Share, settings: Settings, overrides: Overrides) -> Backend:
+def _backend(share: Share, settings: Settings, states: Iterable[ServerState]) -> Backend:
+    """Return the backend of a share; `states` are those of its claims by hand."""
     leader = share.claims[0]
     route = leader.route
     http = route.mode == "http"
@@ -133,7 +140,13 @@ def _backend(share: Share, settings: Settings, overrides: Overrides) -> Backend:
         title=", ".join(_title(claim) for claim in share.claims),
         owners=tuple(claim.workload.uid for claim in share.claims),
         passing=not share.matches,
-        servers=tuple(sorted(s for claim in share.claims for s in servers(claim, overrides))),
+        servers=tuple(
+            sorted(
+                server
+                for claim, state in zip(share.claims, states, strict=True)
+                for server in servers(claim, state)
+            )
+        ),
         server_options=_server_options(route),
         balance="source" if route.sticky is Sticky.SOURCE else str(route.balance),
         cookie=_cookie(route),
@@ -159,7 +172,7 @@ def _title(claim: Claim) -> str:
     return f"{claim.workload.subject}{route}"
 
 
-def servers(claim: Claim, overrides: Overrides = MappingProxyType({})) -> Iterable[Server]:
+def servers(claim: Claim, by_hand: ServerState = ServerState.READY) -> Iterable[Server]:
     """Return the servers of a claim: one in maintenance, leading nowhere, if it does not run."""
     if claim.gone:
         return
@@ -173,7 +186,7 @@ def servers(claim: Claim, overrides: Overrides = MappingProxyType({})) -> Iterab
             port=endpoint.port,
             weight=route.weight,
             backup=route.backup,
-            state=_state(claim, overrides.get(claim.workload.uid, ServerState.READY)),
+            state=_state(claim, by_hand),
         )
 
 

@@ -14,9 +14,19 @@ from types import MappingProxyType
 import jinja2
 
 from proxyctl.problems import ConfigRejected
+from proxyctl.recent import Recent
 from proxyctl.state.desired import ACME_MAP
 from proxyctl.state.digest import digest
-from proxyctl.state.model import CERTS, CRT_LIST, Certificate, Desired, Map
+from proxyctl.state.model import (
+    CERTS,
+    CRT_LIST,
+    Backend,
+    Certificate,
+    Desired,
+    Frontend,
+    Global,
+    Map,
+)
 from proxyctl.state.spares import CLAIMS_MAP, names
 
 CONFIG = "haproxy.cfg"
@@ -24,7 +34,9 @@ SECTIONS_MAP = "maps/sections.map"
 HOLD_SERVER = "::hold"
 """Name of the server that makes requests wait; no workload's name begins with a colon."""
 
-_HEADER = re.compile(r"(global|defaults|frontend|backend|userlist|peers)\b\s*(\S*)")
+_KINDS = "global|defaults|frontend|backend|userlist|peers"
+_HEADER = re.compile(rf"({_KINDS})\b[ \t]*(\S*)")
+_START = re.compile(rf"^(?=(?:{_KINDS})\b)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,33 +75,25 @@ def is_secret(name: str) -> bool:
 
 
 def render(
-    desired: Desired, templates: Mapping[str, str], pems: Mapping[str, str] = MappingProxyType({})
+    desired: Desired,
+    templates: Mapping[str, str],
+    pems: Mapping[str, str] = MappingProxyType({}),
+    recent: Recent | None = None,
 ) -> Rendered:
     """Return the files of *desired*; `pems` are the contents of its certificates by name.
 
     Raises ConfigRejected where a template is broken: its name and line are in the message.
     """
-    environment = _environment(tuple(sorted(templates.items())))
+    recent = recent or Recent()
     try:
-        config = environment.get_template("haproxy.cfg.j2").render(
-            folder=desired.settings.folder,
-            settings=desired.settings,
-            frontends=desired.frontends,
-            backends=desired.backends,
-            hold_server=HOLD_SERVER,
-            sections_map=SECTIONS_MAP,
-            claims_map=CLAIMS_MAP,
-            acme_map=ACME_MAP,
-            crt_list=CRT_LIST,
-            spares=[(k, name) for k, n in desired.settings.spares for name in names(k, n)],
-        )
+        config = _config(desired, templates, recent)
     except jinja2.TemplateSyntaxError as error:
         where = f"template {error.name}:{error.lineno}"
         raise ConfigRejected(((None, f"{where}: {error.message}"),)) from error
     except (jinja2.TemplateError, TypeError, ValueError, AttributeError) as error:
         raise ConfigRejected(((None, f"template: {error}"),)) from error
     config = re.sub(r"\n{3,}", "\n\n", config).strip("\n") + "\n"
-    sections = parse_sections(config)
+    sections = parse_sections(config, recent)
     rows = tuple(sorted({section.name: section.digest for section in sections}.items()))
     maps = (*desired.maps, Map(file=SECTIONS_MAP, entries=rows), Map(file=CLAIMS_MAP))
     texts = {CONFIG: config, **{one.file: one.text() for one in maps}}
@@ -107,6 +111,45 @@ def crt_list(certificates: Iterable[Certificate], folder: str) -> str:
 def filters(hosts: Iterable[str]) -> str:
     """Return names as SNI filters; `!*` is none: only the first of the list is served so."""
     return " ".join(hosts) or "!*"
+
+
+def _config(desired: Desired, templates: Mapping[str, str], recent: Recent) -> str:
+    environment = _environment(tuple(sorted(templates.items())))
+    of_one = environment.get_template("backend.cfg.j2")
+    settings, frontends = desired.settings, desired.frontends
+
+    def section(backend: Backend) -> str:
+        arguments = (of_one, backend, settings, frontends)
+        return recent.of(("section", backend.name), arguments, _section)
+
+    return environment.get_template("haproxy.cfg.j2").render(
+        folder=settings.folder,
+        settings=settings,
+        frontends=frontends,
+        backends=desired.backends,
+        section=section,
+        hold_server=HOLD_SERVER,
+        sections_map=SECTIONS_MAP,
+        claims_map=CLAIMS_MAP,
+        acme_map=ACME_MAP,
+        crt_list=CRT_LIST,
+        spares=[(k, name) for k, n in settings.spares for name in names(k, n)],
+    )
+
+
+def _section(
+    template: jinja2.Template,
+    backend: Backend,
+    settings: Global,
+    frontends: tuple[Frontend, ...],
+) -> str:
+    return template.render(
+        backend=backend,
+        folder=settings.folder,
+        settings=settings,
+        frontends=frontends,
+        hold_server=HOLD_SERVER,
+    )
 
 
 @lru_cache(maxsize=4)
@@ -131,20 +174,28 @@ def quote(text: str) -> str:
     return "'" + text.replace("%", "%%").replace("'", "'\\''") + "'"
 
 
-def parse_sections(config: str) -> tuple[Section, ...]:
+def parse_sections(config: str, recent: Recent | None = None) -> tuple[Section, ...]:
     """Return the sections of a configuration that was made by our templates."""
-    found: list[tuple[str, int, list[str]]] = []
-    for number, line in enumerate(config.splitlines(), 1):
-        header = _HEADER.match(line)
-        if header:
-            name = f"{header[1]}/{header[2]}" if header[2] else header[1]
-            found.append((name, number, [line]))
-        elif found and _needs_reload(line.strip()):
-            found[-1][2].append(line.strip())
-    return tuple(
-        Section(name=name, first=first, digest=digest("\n".join(lines)))
-        for name, first, lines in found
-    )
+    recent = recent or Recent()
+    found: list[Section] = []
+    first = 1
+    for text in _START.split(config):
+        name, its_digest, lines = recent.of(("text", text), (text,), _parsed)
+        if name:
+            found.append(Section(name=name, first=first, digest=its_digest))
+        first += lines
+    return tuple(found)
+
+
+def _parsed(text: str) -> tuple[str, str, int]:
+    """Return the name of a section ("" before the first), its digest, and how long it is."""
+    header = _HEADER.match(text)
+    if not header:
+        return "", "", text.count("\n")
+    first, *lines = text.splitlines()
+    telling = [first, *(line.strip() for line in lines if _needs_reload(line.strip()))]
+    name = f"{header[1]}/{header[2]}" if header[2] else header[1]
+    return name, digest("\n".join(telling)), text.count("\n")
 
 
 def _needs_reload(line: str) -> bool:

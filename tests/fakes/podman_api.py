@@ -126,8 +126,11 @@ class FakePodman:
             image=None,
             **more,
         )
+        brought = dict(labels or {}) if kube else {}
         for one in containers:
-            self.add_member(name, **({"name": one} if isinstance(one, str) else one), owner=infra)
+            member = {"name": one} if isinstance(one, str) else dict(one)
+            member["labels"] = brought | (member.get("labels") or {})
+            self.add_member(name, **member, owner=infra)
         return pod
 
     def add_member(self, pod, name, *, owner, labels=None, **more) -> str:

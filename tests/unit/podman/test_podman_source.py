@@ -24,20 +24,21 @@ def by_name(workloads):
     return {workload.name: workload for workload in workloads}
 
 
-def test_a_cold_read_inspects_each_pod_and_image_once_and_a_warm_one_takes_two_lists(
+def test_a_cold_read_inspects_each_image_and_kube_pod_once_and_a_warm_one_takes_two_lists(
     podman, source
 ):
     podman.add_pod("gitea", HOST, "10.88.0.2", containers=("web", "db"))
     podman.add_pod("wiki", HOST, "10.88.0.3")
+    podman.add_pod("kube", HOST, "10.88.0.4", kube=True)
+    podman.add_pod("unmarked", {}, "10.88.0.5")
     source.read(None)
 
     assert podman.asked() == [
         "info",
         "libpod list",
         "compat list",
-        "pod gitea",
         "image localhost/web:1",
-        "pod wiki",
+        "pod kube",
     ]
 
     source.read(None)
