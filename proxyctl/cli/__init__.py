@@ -26,7 +26,7 @@ VERBS = {
         "diff": "configuration",
         "apply": "configuration",
     },
-    "Operate": {"drain": "operate", "maint": "operate", "ready": "operate"},
+    "Operate": {"drain": "operate", "maint": "operate", "ready": "operate", "cert": "cert"},
     "Reference": {"labels": "reference", "version": "reference", "completion": "reference"},
 }
 """Heading of the help -> verb -> the module that has it."""

@@ -87,7 +87,7 @@ class Keyring:
         )
         for folder, kind, prefix in folders:
             try:
-                groups = _grouped(folder)
+                groups = grouped(folder)
             except OSError as error:
                 problems.append(_unreadable(folder, error))
                 seen |= self._recall(kind, prefix)
@@ -157,7 +157,7 @@ class Keyring:
             return
         source = str(files[0] if len(files) == 1 else _common(files))
         try:
-            if not _NAME.fullmatch(name):
+            if not is_name(name):
                 raise Unusable("has a name that it cannot have", _NAMES)
             offers, problems = _understood(key, kind, source, files)
         except (OSError, Unusable) as error:
@@ -241,7 +241,12 @@ def _sorted(offers: Mapping[str, Offer]) -> tuple[Offer, ...]:
     return tuple(offer for _, offer in sorted(offers.items()))
 
 
-def _grouped(folder: Path) -> dict[str, tuple[Path, ...]]:
+def is_name(name: str) -> bool:
+    """Tell whether a certificate of the folder can be called so."""
+    return bool(_NAME.fullmatch(name))
+
+
+def grouped(folder: Path) -> dict[str, tuple[Path, ...]]:
     """Return the files of each certificate by its name; {} if there is no folder."""
     found: dict[str, list[Path]] = {}
     try:

@@ -11,6 +11,7 @@ from proxyctl.plan.describe import describe
 from proxyctl.plan.steps import cost_of
 from proxyctl.problems import Problem, Severity
 from proxyctl.routes.workload import Workload
+from proxyctl.state.certificates import INTERNAL
 from proxyctl.state.digest import digest
 from proxyctl.state.render import CONFIG
 from proxyctl.status.excerpt import map_rows_of, sections_of
@@ -48,6 +49,7 @@ def status(view: View, *, service: bool = True) -> Document:
         sources=[_source(source) for source in view.sources],
         workloads=len(view.workloads),
         routes={"total": len(published), "up": len(served)},
+        certificates=_certificates(view),
         pending=plan(view)["items"],
         counters=dict(sorted(view.counters.items())),
         last_change=_change(view.changes[-1]) if view.changes else None,
@@ -62,6 +64,19 @@ def is_healthy(view: View) -> bool:
         and all(source.available for source in view.sources)
         and not any(problem.severity is Severity.ERROR for problem in view.problems)
     )
+
+
+def _certificates(view: View) -> Document:
+    """Return how many are served, and which of those that we do not make ourselves ends first."""
+    every = view.desired.certificates if view.desired else ()
+    others = [one for one in every if not one.name.startswith(INTERNAL)]
+    first = min(others, key=lambda one: one.not_after, default=None)
+    return {
+        "served": len(every),
+        "made_here": len(every) - len(others),
+        "first_to_expire": first.name if first else "",
+        "expires": first.not_after if first else 0,
+    }
 
 
 def _haproxy(view: View) -> Document:
