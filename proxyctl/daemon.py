@@ -5,12 +5,12 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from proxyctl import overrides
-from proxyctl.files import memory, secret, templates
+from proxyctl.files import memory, secret, templates, wanted
 from proxyctl.files.certificates import Keyring, Places
 from proxyctl.files.lock import Lock
 from proxyctl.files.static import StaticSource
@@ -25,6 +25,7 @@ from proxyctl.podman.source import PodmanSource
 from proxyctl.problems import SettingsError, Severity
 from proxyctl.reconciler import Reconciler, Source
 from proxyctl.settings import Folders, Settings, Socket
+from proxyctl.state import certificates
 from proxyctl.state.model import Global
 from proxyctl.status import log as logs
 from proxyctl.status.notify import Notifier
@@ -76,17 +77,9 @@ def build(settings: Settings, folders: Folders, *, read_only: bool) -> House:
         overrides=lambda: templates.overrides(folders.config / "templates"),
         identity=_identity(settings, folders, secret.peek(key) if read_only else secret.keep(key)),
         memory=memory.load(_memory_file(folders)),
-        keyring=Keyring(_places(folders), time.time, read_only=read_only),
+        keyring=Keyring(Places.of(folders), time.time, read_only=read_only),
     )
     return House(settings, reconciler, proxy, sources)
-
-
-def _places(folders: Folders) -> Places:
-    return Places(
-        folder=folders.config / "certs",
-        state=folders.state / "certs",
-        challenges=folders.run / "acme" / "challenges",
-    )
 
 
 def _podman_source(socket: Socket, settings: Settings) -> PodmanSource:
@@ -236,12 +229,7 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._wakeup.close())
         signal.signal(signal.SIGHUP, self._on_hangup)
-        places = _places(self._folders)
-        watched = (self._folders.config, places.state / "acme", places.challenges)
-        for folder in watched[1:]:
-            with suppress(OSError):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        watch = Watch(watched, self._wakeup)
+        watch = Watch(self._folders.config, self._wakeup, ours=Places.of(self._folders).watched)
         server = StatusServer(
             self._folders.run / "api.sock",
             lambda: self._house.reconciler.view,
@@ -367,6 +355,14 @@ class Service:
             self._retry, self._failures = 0.0, 0
         if self._house.reconciler.settled:
             self._save()
+            self._want(view)
+
+    def _want(self, view: View) -> None:
+        """Tell the engine for certificates from a CA, if there is to be one, what is wanted."""
+        if getattr(view.settings, "acme", None) is None:  # a table that this version has not yet
+            return
+        found = certificates.wanted(view.shares, view.settings, view.stock)
+        wanted.tell(self._folders.run / "acme" / "wanted.json", found)
 
     def _save(self) -> None:
         remembered = self._house.reconciler.memory

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from proxyctl.files import private, selfsigned
 from proxyctl.problems import Problem, Severity
+from proxyctl.settings import Folders
 from proxyctl.state.certificates import (
     ACME,
     DEFAULT,
@@ -53,6 +54,25 @@ class Places:
     challenges: Path
     """Tokens that a CA will ask for, a file each."""
 
+    @classmethod
+    def of(cls, folders: Folders) -> "Places":
+        """Return where they are for a service with these folders."""
+        return cls(
+            folder=folders.config / "certs",
+            state=folders.state / "certs",
+            challenges=folders.run / "acme" / "challenges",
+        )
+
+    @property
+    def watched(self) -> tuple[Path, ...]:
+        """Return the folders of ours that others write to."""
+        return self.acme, self.challenges
+
+    @property
+    def acme(self) -> Path:
+        """Return the folder of certificates from a CA."""
+        return self.state / "acme"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Group:
@@ -83,7 +103,7 @@ class Keyring:
         seen: set[str] = set()
         folders: tuple[tuple[Path, Kind, str], ...] = (
             (self._places.folder, "folder", ""),
-            (self._places.state / "acme", "acme", ACME),
+            (self._places.acme, "acme", ACME),
         )
         for folder, kind, prefix in folders:
             try:
@@ -107,7 +127,7 @@ class Keyring:
             name = internal_name(host) if host else DEFAULT
             data = selfsigned.make(host, self._now())
             self._made[name] = _internal(name, data)
-            self._keep(self._internal_file(name), data)
+            self._keep(self._internal_file(name), data, durable=False)
         return self._told()
 
     def _told(self) -> Stock:
@@ -221,7 +241,7 @@ class Keyring:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
 
-    def _keep(self, path: Path, data: bytes) -> None:
+    def _keep(self, path: Path, data: bytes, *, durable: bool = True) -> None:
         """Write a file of ours; a disk that is full costs the copy, not the traffic."""
         if self._read_only:
             return
@@ -229,7 +249,7 @@ class Keyring:
             with suppress(FileNotFoundError):
                 if private.read(path).data == data:
                     return
-            private.write(path, data)
+            private.write(path, data, durable=durable)
 
 
 def _internal(name: str, data: bytes) -> Offer:

@@ -30,8 +30,11 @@ def read(path: Path) -> Content:
         return Content(file.read(LARGEST + 1), bool(status.st_mode & stat.S_IROTH))
 
 
-def write(path: Path, data: bytes) -> None:
-    """Replace a file, whole or not at all; only its owner may read it (0600)."""
+def write(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Replace a file, whole or not at all; only its owner may read it (0600).
+
+    Not `durable`: after a loss of power it may be empty, and has to be made again.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.new")
     beside.unlink(missing_ok=True)
@@ -39,6 +42,7 @@ def write(path: Path, data: bytes) -> None:
     with open(descriptor, "wb") as file:  # noqa: PTH123
         os.fchmod(descriptor, 0o600)  # whatever the umask says
         file.write(data)
-        file.flush()
-        os.fsync(descriptor)
+        if durable:
+            file.flush()
+            os.fsync(descriptor)
     beside.replace(path)

@@ -21,13 +21,17 @@ _TELLING = [FileClosedEvent, FileCreatedEvent, FileDeletedEvent, FileModifiedEve
 
 
 class Watch(FileSystemEventHandler):
-    """Watches folders and all below them, those that exist."""
+    """Watches a folder, if it exists, and some of our own; and all below them."""
 
-    def __init__(self, folders: Iterable[Path], wakeup: Wakeup) -> None:
+    def __init__(self, folder: Path, wakeup: Wakeup, *, ours: Iterable[Path] = ()) -> None:
+        """Watch `folder` and `ours`, which are made if they are missing."""
         self._wakeup = wakeup
         self._observer = Observer()
-        for folder in filter(Path.is_dir, folders):
-            self._observer.schedule(self, str(folder), recursive=True, event_filter=_TELLING)
+        for own in ours:
+            with suppress(OSError):
+                own.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for watched in filter(Path.is_dir, (folder, *ours)):
+            self._observer.schedule(self, str(watched), recursive=True, event_filter=_TELLING)
 
     def start(self) -> None:
         """Begin to watch; without inotify the periodic re-read has to do."""

@@ -169,3 +169,24 @@ def test_after_a_restart_haproxy_and_the_service_have_what_they_had(
     lab.start_proxyctl(CONFIG)
 
     eventually(lambda: get(lab, "git.test", trusted)[1] == certificate, OSError)
+
+
+def test_a_cas_question_is_answered_and_every_other_path_is_the_pods(
+    lab: Lab, service: LabProcess
+) -> None:
+    publish(lab, "git", "git.test")
+    folder, web = "/.well-known/acme-challenge", "http://127.0.0.1:8080"
+    eventually(lambda: lab.curl(f"{web}{folder}/tok-1", host="git.test").status == 200, OSError)
+    before = reloads(lab)
+
+    lab.write("/run/proxyctl/acme/challenges/tok-1", "tok-1.thumb_print")
+
+    eventually(
+        lambda: lab.curl(f"{web}{folder}/tok-1", host="git.test").body == "tok-1.thumb_print"
+    )
+    assert lab.curl(f"{web}{folder}/tok-1", host="other.test").body == "tok-1.thumb_print"
+    for path in (f"{folder}/tok-2", f"{folder}/tok-1/x", folder, "/tok-1"):
+        assert lab.curl(web + path, host="git.test").json()["path"] == path
+    lab.run(["rm", "/run/proxyctl/acme/challenges/tok-1"])
+    eventually(lambda: '"pod"' in lab.curl(f"{web}{folder}/tok-1", host="git.test").body)
+    assert reloads(lab) == before

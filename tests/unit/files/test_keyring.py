@@ -1,3 +1,4 @@
+import json
 import os
 import stat
 import time
@@ -5,8 +6,9 @@ import time
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from proxyctl.files import wanted
 from proxyctl.files.certificates import Keyring, Places
-from proxyctl.state.certificates import DEFAULT
+from proxyctl.state.certificates import DEFAULT, Wanted
 from tests.fakes.authority import Authority, new_key, private
 
 CA = Authority()
@@ -224,6 +226,22 @@ def test_a_folder_that_cannot_be_read_keeps_what_it_had(disk):
     disk.start()
     assert disk.read() == good
     assert moved.exists()
+
+
+def test_what_is_wanted_is_written_once_and_whole(disk, tmp_path):
+    path = tmp_path / "acme" / "wanted.json"
+    one = Wanted(name="a.test", hosts=("a.test", "www.a.test"), route='pod "gitea"')
+
+    assert wanted.write(path, [one])
+    assert not wanted.write(path, [one])
+
+    assert json.loads(path.read_text()) == {
+        "version": 1,
+        "certificates": [
+            {"name": "a.test", "hosts": ["a.test", "www.a.test"], "route": 'pod "gitea"'}
+        ],
+    }
+    assert wanted.write(path, [])
 
 
 def test_a_cas_certificate_and_its_questions_are_read(disk):
