@@ -3,6 +3,9 @@
 it refuses                  the workloads at fault are left out, the others go live
 it refuses a certificate     the copy of it that was accepted last is served instead
 it refuses without any      the templates that were accepted last are used instead
+
+What it has refused is not asked again (`forget_refusals` ends that): not the same text, and of the
+administrator's templates nothing until they change.
 """
 
 import re
@@ -22,12 +25,15 @@ from proxyctl.settings import Settings
 from proxyctl.standing import MANY, Change, Standing
 from proxyctl.state.certificates import Choice, alone
 from proxyctl.state.desired import desired
+from proxyctl.state.digest import digest
 from proxyctl.state.model import CERTS, Global
 from proxyctl.state.render import CONFIG, Rendered
 from proxyctl.state.spares import SHAPING_TEMPLATES
 from proxyctl.status import troubles
 
 _OF_A_CERTIFICATE = re.compile(rf"{CERTS}/([A-Za-z0-9_.@-]+)\.pem")
+VERDICTS = 64
+"""So many answers of `haproxy -c` are remembered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +71,18 @@ class Admission:
         self._ask = check
         self._keyring = keyring
         self._own: dict[str, str] = {}
-        self._accepted: Mapping[str, str] = {}
-        """The files that `haproxy -c` accepted last, without the maps: to ask once only."""
+        self._verdicts: dict[str, ConfigRejected | None] = {}
+        """Digest of a haproxy.cfg with its certificates -> what `haproxy -c` said: the last ones,
+        to ask once only."""
+        self._refused: Problem | None = None
+        """Of the templates in `_own`, if nothing can be made of them."""
         self._quarantine: dict[Workload, Problem] = {}
         self._recent = Recent()
+
+    def forget_refusals(self) -> None:
+        """Ask again about what was refused: files that it names may be there by now."""
+        self._refused = None
+        self._verdicts = {text: said for text, said in self._verdicts.items() if said is None}
 
     def draft(self, workloads: Iterable[Workload], memory: Memory) -> Decision | None:
         """Decide without asking `haproxy -c`: good enough for what the runtime API checks.
@@ -76,24 +90,33 @@ class Admission:
         None if the administrator's templates have changed: that is for `admit`.
         """
         self._recent.turn()
+        if self._has_other_templates():
+            return None
         try:
-            if dict(self._overrides()) != self.templates:
-                return None
             decision = self._decide(tuple(workloads), memory, self.templates)
         except ConfigRejected:
             return None
-        return replace(decision, problems=(*decision.problems, *self.left_out))
+        return replace(decision, problems=(*self.problems, *decision.problems))
 
     @property
-    def left_out(self) -> tuple[Problem, ...]:
-        """Return the problems of the workloads that `haproxy -c` refused."""
-        return tuple(self._quarantine.values())
+    def problems(self) -> tuple[Problem, ...]:
+        """Return what `haproxy -c` refused: templates, and workloads."""
+        refused = (self._refused,) if self._refused else ()
+        return (*refused, *self._quarantine.values())
+
+    def _has_other_templates(self) -> bool:
+        """Tell whether the administrator has templates that were not judged yet."""
+        try:
+            own = dict(self._overrides())
+        except ConfigRejected:
+            return True
+        return own != (self._own if self._refused else self.templates)
 
     def draft_part(
         self, standing: Standing, change: Change, memory: Memory
     ) -> PartDecision | None:
         """Decide as `draft` does, about those only whom the change concerns; None if many."""
-        if dict(self._overrides()) != self.templates:
+        if self._has_other_templates():
             return None
         fresh = [workload for workload in change.fresh if workload not in self._quarantine]
         claims = translate(fresh, self._settings, standing.good, self._recent).claims
@@ -123,22 +146,35 @@ class Admission:
             own = dict(self._overrides())
         except ConfigRejected as unreadable:
             own = self.templates
-            problems = (troubles.rejected_without_routes(str(unreadable), own_templates=True),)
+            problems = (self._problem_of(unreadable, own_templates=True),)
         if own != self._own:  # what was refused with other templates deserves another try
-            self._own = own
+            self._own, self._refused = own, None
             self._quarantine.clear()
-        for templates in (own, self.templates) if self.templates != own else (own,):
+        if self._refused:
+            problems += (self._refused,)
+        for templates in self._candidates(own):
             try:
                 decision = self._admitted(workloads, memory, templates)
             except ConfigRejected as rejected:
-                text = str(rejected)
-                problems += (troubles.rejected_without_routes(text, own_templates=bool(own)),)
+                problem = self._problem_of(rejected, own_templates=bool(own))
+                if templates != self.templates:
+                    self._refused = problem
+                problems += (problem,)
                 continue
             except HAProxyUnavailable as missing:
                 return None, (*problems, troubles.haproxy_unavailable(str(missing)))
             self.templates = templates
             return decision, (*problems, *decision.problems)
         return None, problems
+
+    def _candidates(self, own: dict[str, str]) -> tuple[dict[str, str], ...]:
+        if own == self.templates:
+            return (own,)
+        return (self.templates,) if self._refused else (own, self.templates)
+
+    def _problem_of(self, error: ConfigRejected, *, own_templates: bool) -> Problem:
+        mode = self._settings.haproxy.mode
+        return troubles.rejected_without_routes(str(error), own_templates=own_templates, mode=mode)
 
     def _admitted(
         self, workloads: tuple[Workload, ...], memory: Memory, templates: Mapping[str, str]
@@ -152,7 +188,7 @@ class Admission:
             decision = self._decide(workloads, memory, templates)
             self._check(decision.rendered)
         self._keyring.accepted(one.name for one in decision.desired.certificates)
-        return replace(decision, problems=(*decision.problems, *self.left_out))
+        return replace(decision, problems=(*decision.problems, *self._quarantine.values()))
 
     def _with_good_certificates(
         self, workloads: tuple[Workload, ...], memory: Memory, templates: Mapping[str, str]
@@ -194,11 +230,21 @@ class Admission:
         )
 
     def _check(self, rendered: Rendered) -> None:
-        names = [name for name in rendered.texts if name == CONFIG or name.startswith(CERTS)]
-        texts = {name: rendered.texts[name] for name in names}
-        if texts != self._accepted:
+        read = (t for n, t in sorted(rendered.texts.items()) if n == CONFIG or n.startswith(CERTS))
+        text = digest("\n".join(read))
+        if text not in self._verdicts:
+            self._verdicts[text] = self._asked(rendered)
+            while len(self._verdicts) > VERDICTS:
+                del self._verdicts[next(iter(self._verdicts))]
+        if refusal := self._verdicts[text]:
+            raise refusal
+
+    def _asked(self, rendered: Rendered) -> ConfigRejected | None:
+        try:
             self._ask(rendered.texts)
-            self._accepted = texts
+        except ConfigRejected as rejected:
+            return rejected
+        return None
 
     def _culprits(
         self,

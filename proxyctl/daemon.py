@@ -6,26 +6,28 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from proxyctl import overrides
+from proxyctl.delivery import NEVER
 from proxyctl.files import memory, secret, templates, wanted
 from proxyctl.files.certificates import Keyring, Places
 from proxyctl.files.lock import Lock
 from proxyctl.files.static import StaticSource
 from proxyctl.files.watch import Watch
-from proxyctl.haproxy.files import Layout
+from proxyctl.haproxy import scratch
+from proxyctl.haproxy.files import KEY_MODES, Layout
 from proxyctl.haproxy.process import EmbeddedProcess
 from proxyctl.haproxy.proxy import HAProxy
 from proxyctl.podman.client import PodmanApi
 from proxyctl.podman.events import EventThread
 from proxyctl.podman.events_file import EarlyBell, guess_path, owner_of, path_of_service
 from proxyctl.podman.source import PodmanSource
-from proxyctl.problems import SettingsError, Severity
-from proxyctl.reconciler import Reconciler, Source
+from proxyctl.problems import HAProxyUnavailable, SettingsError, Severity
+from proxyctl.reading import Source
+from proxyctl.reconciler import Reconciler
 from proxyctl.settings import Folders, Settings, Socket
-from proxyctl.state import certificates
 from proxyctl.state.model import Global
 from proxyctl.status import log as logs
 from proxyctl.status.notify import Notifier
@@ -37,6 +39,8 @@ log = logging.getLogger("proxyctl")
 
 PULSE = 1.0
 """Seconds between two looks whether HAProxy still is the process that it was."""
+ABSENT = 0.1
+"""The same while there is none: its unit may start it at any moment."""
 RETRY = (0.5, 10.0)
 """Seconds until a refused change is tried again, at first and at most."""
 
@@ -44,7 +48,6 @@ SETTLE = (0.3, 3.0)
 """Seconds of quiet until the files follow what was done at run time, and at most."""
 QUIET = 60.0
 """Seconds without a change until a reload for good housekeeping may be made."""
-NEVER = float("inf")
 LONGEST_SOCKET = 90
 """Characters: HAProxy appends a suffix to it, and a unix socket's path has 107."""
 
@@ -63,18 +66,22 @@ class House:
     proxy: HAProxy
     sources: tuple[PodmanSource, ...]
 
+    def told(self) -> View:
+        """Return what is known, with what changes between cycles as of now. For any thread."""
+        return replace(self.reconciler.view, old_workers=self.proxy.old_workers())
+
 
 def build(settings: Settings, folders: Folders, *, read_only: bool) -> House:
     """Build everything that reads and carries out. Writes nothing if `read_only`."""
     sources = tuple(_podman_source(socket, settings) for socket in settings.podman.sockets)
-    every: tuple[Source, ...] = (*sources, StaticSource(folders.config / "routes.d"))
+    every: tuple[Source, ...] = (*sources, StaticSource(folders.routes))
     proxy = _proxy(settings, folders)
     key = folders.state / "cookie.key"
     reconciler = Reconciler(
         settings=settings,
         sources=every,
         proxy=proxy,
-        overrides=lambda: templates.overrides(folders.config / "templates"),
+        overrides=lambda: templates.overrides(folders.templates),
         identity=_identity(settings, folders, secret.peek(key) if read_only else secret.keep(key)),
         memory=memory.load(_memory_file(folders)),
         keyring=Keyring(Places.of(folders), time.time, read_only=read_only),
@@ -103,12 +110,15 @@ def _layout(settings: Settings, folders: Folders) -> Layout:
     mode = settings.haproxy.mode
     default = _MASTER_SOCKETS.get(mode, str(folders.run / "haproxy-master.sock"))
     master = Path(settings.haproxy.master_socket or default)
-    # In mode own it has our group, and never was root; elsewhere it is us, or begins as root.
-    key_mode = 0o640 if mode == "own" else 0o600
     worker = master.with_name(f"{master.stem}-worker.sock")
-    if mode == "attach" or len(str(worker)) > LONGEST_SOCKET:
-        return Layout(folder=folder, master_socket=master, key_mode=key_mode)
-    return Layout(folder=folder, master_socket=master, worker_socket=worker, key_mode=key_mode)
+    has_own = mode != "attach" and len(str(worker)) <= LONGEST_SOCKET
+    return Layout(
+        folder=folder,
+        master_socket=master,
+        worker_socket=worker if has_own else None,
+        key_mode=KEY_MODES.get(mode, 0o600),
+        scratch=folders.run,
+    )
 
 
 def _proxy(settings: Settings, folders: Folders) -> HAProxy:
@@ -119,7 +129,7 @@ def _proxy(settings: Settings, folders: Folders) -> HAProxy:
         layout,
         binary=settings.haproxy.binary,
         process=embedded if mode == "embedded" else None,
-        before=tuple(map(Path, settings.haproxy.check_files)) if mode == "attach" else (),
+        before=tuple(map(Path, settings.haproxy.check_files)) if mode == "attach" else None,
     )
 
 
@@ -130,6 +140,7 @@ def _identity(settings: Settings, folders: Folders, cookie_key: str) -> Global:
         worker_socket=str(_layout(settings, folders).worker_socket or ""),
         maxconn=settings.haproxy.maxconn,
         hard_stop_after=settings.haproxy.hard_stop_after,
+        max_old_workers=settings.haproxy.max_old_workers,
         log=settings.haproxy.log,
         spares=_spares(settings.haproxy.spares),
         cookie_key=cookie_key,
@@ -141,6 +152,12 @@ def _spares(count: int) -> tuple[tuple[str, int], ...]:
     return (("http", count), ("sticky", few), ("tcp", few)) if count else ()
 
 
+def _take(folders: Folders) -> None:
+    """Become the one who changes things; raises AlreadyRunning."""
+    Lock(folders.run / "lock").take()
+    scratch.sweep(folders.run)
+
+
 def _memory_file(folders: Folders) -> Path:
     return folders.run / "memory.json"
 
@@ -150,18 +167,27 @@ def _memory_file(folders: Folders) -> Path:
 
 def look(settings: Settings, folders: Folders) -> View:
     """Read everything once and change nothing."""
-    return build(settings, folders, read_only=True).reconciler.look()
+    house = build(settings, folders, read_only=True)
+    house.reconciler.look()
+    return house.told()
 
 
 def apply_once(settings: Settings, folders: Folders, *, dry_run: bool) -> View:
     """Carry out one cycle, if no service does so already."""
     if dry_run:
         return look(settings, folders)
-    Lock(folders.run / "lock").take()
+    _take(folders)
     house = build(settings, folders, read_only=False)
     view = house.reconciler.once()
-    memory.save(_memory_file(folders), house.reconciler.memory)
+    memory.Keeper(_memory_file(folders)).save(house.reconciler.memory)
     return view
+
+
+def exit_code(view: View) -> int:
+    """Return what a cycle means to who asked for one: 69 where HAProxy does not run."""
+    if view.haproxy_error and not view.running.alive:
+        return HAProxyUnavailable.exit_code
+    return 1 if view.haproxy_error or view.desired is None else 0
 
 
 def run(
@@ -179,9 +205,9 @@ def run(
     logs.to_stderr()
     if once or dry_run:
         view = apply_once(settings, folders, dry_run=dry_run)
-        _tell(view)
-        return 1 if view.haproxy_error or view.desired is None else 0
-    Lock(folders.run / "lock").take()
+        logs.tell(view)
+        return exit_code(view)
+    _take(folders)
     Service(settings, folders, reread or (lambda: settings)).run()
     return 0
 
@@ -219,7 +245,7 @@ class Service:
         self._notifier = Notifier()
         self._house = build(settings, folders, read_only=False)
         self._hung_up = False
-        self._saved = memory.Memory()
+        self._keeper = memory.Keeper(_memory_file(folders))
         self._problems: frozenset[object] = frozenset()
         self._retry = 0.0
         self._failures = 0
@@ -229,10 +255,10 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._wakeup.close())
         signal.signal(signal.SIGHUP, self._on_hangup)
-        watch = Watch(self._folders.config, self._wakeup, ours=Places.of(self._folders).watched)
+        watch = Watch(self._folders.watched, self._wakeup)
         server = StatusServer(
             self._folders.run / "api.sock",
-            lambda: self._house.reconciler.view,
+            self._told,
             lambda state, name: self._wakeup.ring("api", overrides.request(state, name)),
         )
         watch.start()
@@ -247,6 +273,9 @@ class Service:
             watch.stop()
             self._save()
             log.info("proxyctl ends; HAProxy goes on serving")
+
+    def _told(self) -> View:
+        return self._house.told()
 
     def _on_hangup(self, *_: object) -> None:
         self._hung_up = True
@@ -292,7 +321,8 @@ class Service:
 
     def _patience(self, due: "_Due") -> float:
         moments = (due.resync, due.settle, due.housekeeping, self._house.reconciler.due)
-        return max(0.0, min(PULSE, self._watchdog(), min(moments) - time.monotonic()))
+        pulse = PULSE if self._house.reconciler.view.running.alive else ABSENT
+        return max(0.0, min(pulse, self._watchdog(), min(moments) - time.monotonic()))
 
     def _turn(self, rings: frozenset[Ring], due: "_Due") -> None:
         """Do what is to be done now, the most urgent first."""
@@ -345,7 +375,7 @@ class Service:
         return self._house.proxy.pulse() != self._house.reconciler.view.running.pid
 
     def _after(self, view: View) -> None:
-        _tell(view, self._problems)
+        logs.tell(view, self._problems)
         self._problems = frozenset(view.problems)
         if view.haproxy_error or view.desired is None:
             fewest, most = RETRY
@@ -355,45 +385,16 @@ class Service:
             self._retry, self._failures = 0.0, 0
         if self._house.reconciler.settled:
             self._save()
-            self._want(view)
-
-    def _want(self, view: View) -> None:
-        """Tell the engine for certificates from a CA, if there is to be one, what is wanted."""
-        if getattr(view.settings, "acme", None) is None:  # a table that this version has not yet
-            return
-        found = certificates.wanted(view.shares, view.settings, view.stock)
-        wanted.tell(self._folders.run / "acme" / "wanted.json", found)
+            wanted.tell(Places.of(self._folders).wanted, view.shares, view.settings, view.stock)
 
     def _save(self) -> None:
-        remembered = self._house.reconciler.memory
-        if remembered == self._saved:
-            return
         try:
-            memory.save(_memory_file(self._folders), remembered)
+            self._keeper.save(self._house.reconciler.memory)
         except OSError as error:
             log.warning("cannot remember what is served: %s", error)
-        else:
-            self._saved = remembered
 
     def _status(self) -> str:
         view = self._house.reconciler.view
         errors = sum(problem.severity is Severity.ERROR for problem in view.problems)
         routes = sum(len(share.matches) for share in view.shares)
         return f"{routes} routes, {errors} problems"
-
-
-def _tell(view: View, known: frozenset[object] = frozenset()) -> None:
-    """Log what a cycle changed, and the problems that are new."""
-    for problem in view.problems:
-        if problem not in known:
-            level = logging.ERROR if problem.severity is Severity.ERROR else logging.WARNING
-            log.log(level, problem.text())
-    if view.applied and view.changes:
-        change = view.changes[-1]
-        log.info(
-            "%s: %s, %d ms (%s)",
-            change.cost,
-            " | ".join(change.steps),
-            change.milliseconds,
-            ", ".join(change.causes),
-        )

@@ -21,17 +21,26 @@ def request(state: ServerState, name: str) -> str:
     return f"{state} {name}"
 
 
+def named(rings: Iterable[Ring], workloads: Iterable[Workload]) -> frozenset[str]:
+    """Return the uids of the workloads that the rings ask something for."""
+    names = {name for _, name in _requests(rings)}
+    return frozenset(w.uid for w in workloads if w.name in names) if names else frozenset()
+
+
+def _requests(rings: Iterable[Ring]) -> list[tuple[ServerState, str]]:
+    found = (ring.changed.partition(" ") for ring in rings if ring.source == SOURCE)
+    return sorted((ServerState(word), n) for word, _, n in found if word in set(ServerState))
+
+
 def with_overrides(memory: Memory, rings: Iterable[Ring], workloads: Iterable[Workload]) -> Memory:
     """Return the memory with what the rings ask for, and without what is over."""
-    if not memory.overrides and all(ring.source != SOURCE for ring in rings):
+    requests = _requests(rings)
+    if not memory.overrides and not requests:
         return memory
     workloads = tuple(workloads)
     overrides = dict(memory.overrides)
-    for ring in sorted(rings, key=lambda r: r.changed):
-        word, _, name = ring.changed.partition(" ")
-        if ring.source == SOURCE and word in set(ServerState):
-            called = (w.uid for w in workloads if w.name == name)
-            overrides |= dict.fromkeys(called, ServerState(word))
+    for state, name in requests:
+        overrides |= {w.uid: state for w in workloads if w.name == name}
     phases = {workload.uid: workload.phase for workload in workloads}
     kept = {
         uid: state

@@ -8,6 +8,7 @@ only the workload which made it. What stops a cycle is a `ProxyctlError`:
     ├── SourceUnavailable     Podman does not answer: HAProxy keeps what it has   exit 69
     ├── ConfigRejected        `haproxy -c` refused: the last good one stays       exit 1
     ├── HAProxyUnavailable    HAProxy does not answer: try again                  exit 69
+    │   ├── HAProxyAbsent     it does not run, and its unit is to start it        exit 69
     │   └── CommandRejected   HAProxy answered, and said no                       exit 1
     └── NotPermitted          this user may not do that                           exit 77
 """
@@ -92,6 +93,10 @@ class HAProxyUnavailable(ProxyctlError):  # noqa: N818
     """HAProxy does not answer on its socket."""
 
     exit_code = 69
+
+
+class HAProxyAbsent(HAProxyUnavailable):
+    """Nobody listens on HAProxy's socket, and it is not ours to start (modes own and attach)."""
 
 
 class CommandRejected(HAProxyUnavailable):

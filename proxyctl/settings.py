@@ -3,6 +3,7 @@
 A wrong key or value is a `SettingsError` that lists all mistakes; nothing is guessed.
 """
 
+import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
@@ -16,6 +17,8 @@ from pydantic import Field as Limits
 from pydantic.dataclasses import dataclass
 
 from proxyctl.problems import SettingsError
+from proxyctl.textfile import Unreadable, is_absent, listed, read_text
+from proxyctl.toml_words import mistake
 
 _STRICT = ConfigDict(extra="forbid", alias_generator=lambda name: name.replace("_", "-"))
 _NAME = r"[a-z0-9][a-z0-9._-]{0,62}"
@@ -42,11 +45,38 @@ def _bind(text: str) -> str:
     return text
 
 
+def _network(text: str) -> str:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("expected an IP address or a network such as 10.0.0.0/8") from None
+    return text
+
+
+Network = Annotated[str, AfterValidator(_network)]
+
+
+def _path(text: str) -> str:
+    """Refuse a path that depends on where somebody stands."""
+    if not text.startswith("/") or not text.isprintable():
+        raise ValueError("expected a path that begins with /")
+    return text
+
+
+def _path_or_nothing(text: str) -> str:
+    return _path(_plain(text)) if text else ""
+
+
+AbsolutePath = Annotated[str, AfterValidator(_path)]
+PlainPath = Annotated[str, AfterValidator(_path_or_nothing)]
+"""Stands in haproxy.cfg, or in HAProxy's arguments; "" is the default."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
 class Entrypoint:
     """Where HAProxy listens: ports are opened here and nowhere else."""
 
-    bind: tuple[Annotated[str, AfterValidator(_bind)], ...]
+    bind: Annotated[tuple[Annotated[str, AfterValidator(_bind)], ...], Limits(min_length=1)]
     mode: Literal["http", "tcp"] = "http"
     tls: bool = False
     """Whether it speaks TLS: https."""
@@ -54,7 +84,7 @@ class Entrypoint:
     """Whether routes of mode http that name no entrypoint are published here."""
     proxy_protocol: bool = False
     """Whether clients come through another proxy that speaks the PROXY protocol."""
-    trusted_proxies: tuple[Word, ...] = ()
+    trusted_proxies: tuple[Network, ...] = ()
     """Networks whose X-Forwarded-* headers are believed."""
 
 
@@ -62,7 +92,7 @@ class Entrypoint:
 class Socket:
     """A Podman socket whose pods are published."""
 
-    path: Annotated[str, Limits(min_length=1)]
+    path: AbsolutePath
     name: Annotated[str, Limits(pattern=rf"^({_NAME})?$")] = ""
     """Prefix of its backends' names; only one socket can do without."""
     events_file: str = ""
@@ -88,18 +118,20 @@ class HAProxy:
 
     mode: Literal["embedded", "own", "attach"] = "own"
     binary: Annotated[str, Limits(min_length=1)] = "haproxy"
-    folder: str = ""
+    folder: PlainPath = ""
     """Where haproxy.cfg and its maps are written; default: below the folder for run-time data."""
-    master_socket: str = ""
+    master_socket: PlainPath = ""
     """HAProxy's `-S`; default: by mode."""
     frontends: bool = True
     """False in mode attach: only backends and maps, for somebody else's `use_backend`."""
-    check_files: tuple[str, ...] = ("/etc/haproxy/haproxy.cfg",)
+    check_files: tuple[AbsolutePath, ...] = ("/etc/haproxy/haproxy.cfg",)
     """Mode attach: the files that HAProxy reads before ours, for `haproxy -c`."""
     maxconn: Annotated[int, Limits(ge=0, le=10_000_000)] = 0
     spares: Annotated[int, Limits(ge=0, le=4096)] = 128
     """Spare backends, so that new pods need no reload; 0 does without. About 10 kB each."""
     hard_stop_after: Annotated[str, Limits(pattern=r"^[1-9][0-9]{0,6}(s|m|h)$")] = "15m"
+    max_old_workers: Annotated[int, Limits(ge=1, le=1000)] = 16
+    """So many workers may still finish what began before a reload; then the oldest is ended."""
     log: Annotated[str, Limits(pattern=r"^([A-Za-z0-9/_.:\[\]@-]+( [a-z0-9]+)*)?$")] = ""
     """Arguments of HAProxy's `log`, such as `/dev/log local0`."""
 
@@ -112,6 +144,36 @@ class Folders:
     run: Path
     state: Path
 
+    @property
+    def routes(self) -> Path:
+        """Return the folder of static routes."""
+        return self.config / "routes.d"
+
+    @property
+    def templates(self) -> Path:
+        """Return the folder of the administrator's own templates."""
+        return self.config / "templates"
+
+    @property
+    def certs(self) -> Path:
+        """Return the folder of the administrator's certificates."""
+        return self.config / "certs"
+
+    @property
+    def acme_certs(self) -> Path:
+        """Return the folder of certificates from a CA."""
+        return self.state / "certs" / "acme"
+
+    @property
+    def challenges(self) -> Path:
+        """Return the folder of tokens that a CA will ask for."""
+        return self.run / "acme" / "challenges"
+
+    @property
+    def watched(self) -> tuple[Path, ...]:
+        """Return the folders that others write to and that are read again at once."""
+        return self.routes, self.templates, self.certs, self.acme_certs, self.challenges
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
 class Settings:
@@ -120,7 +182,7 @@ class Settings:
     haproxy: HAProxy = HAProxy()
     podman: Podman = Podman()
     entrypoints: dict[Name, Entrypoint] = field(default_factory=dict)
-    lists: dict[Name, tuple[Word, ...]] = field(default_factory=dict)
+    lists: dict[Name, tuple[Network, ...]] = field(default_factory=dict)
     """`@name` in allow and deny."""
     preset: dict[Name, dict[str, Any]] = field(default_factory=dict)
     """`use=name`: labels by the bundle."""
@@ -135,7 +197,7 @@ def parse(texts: Mapping[str, str]) -> Settings:
     for name, text in texts.items():
         try:
             _merge(merged, tomllib.loads(text))
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # a number too long, brackets too deep
             raise SettingsError(f"{name}: {error}") from None
     try:
         settings = _ADAPTER.validate_python(_lists_to_tuples(merged))
@@ -166,8 +228,7 @@ def _explain(item: Any) -> str:
     if item["type"] == "unexpected_keyword_argument":
         close = get_close_matches(path[-1], _keys_at(path[:-1]), n=1)
         return f"{where}: no such key" + (f", did you mean {close[0]!r}?" if close else "")
-    message = item["msg"].removeprefix("Value error, ")
-    return f"{where}: {message}, got {item['input']!r}"
+    return mistake(item)
 
 
 def _keys_at(path: list[str]) -> list[str]:
@@ -187,15 +248,15 @@ def _check_sockets(sockets: tuple[Socket, ...]) -> None:
 def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Settings:
     """Read config.toml and conf.d; without a file, what suits trying out (mode embedded)."""
     chosen = path or config_folder(environment) / "config.toml"
-    if not chosen.exists():
-        if path:
-            raise SettingsError(f"{path}: no such file")
-        return complete(Settings(haproxy=HAProxy(mode="embedded")), environment)
-    files = [chosen, *sorted((chosen.parent / "conf.d").glob("*.toml"))]
     try:
-        texts = {str(file): file.read_text(encoding="utf-8") for file in files}
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"cannot read the settings: {error}") from None
+        if is_absent(chosen):
+            if path:
+                raise SettingsError(f"{path}: no such file")
+            return complete(Settings(haproxy=HAProxy(mode="embedded")), environment)
+        files = (chosen, *listed(chosen.parent / "conf.d", ".toml"))
+        texts = {str(file): read_text(file) for file in files}
+    except Unreadable as error:
+        raise SettingsError(f"cannot read the settings: {error}") from error
     return complete(parse(texts), environment)
 
 

@@ -4,18 +4,20 @@ A verb is imported when it is called, and what it needs when it needs it: `proxy
 service and starts in less than a tenth of a second.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
 from typing import NoReturn
 
 import click
 
 from proxyctl import __version__
 from proxyctl.cli.context import Options, global_options
-from proxyctl.problems import ProxyctlError
+from proxyctl.problems import ProxyctlError, printable
 
 VERBS = {
     "Service": {"run": "service"},
@@ -33,6 +35,7 @@ VERBS = {
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
 
 
 class Verbs(click.Group):
@@ -108,26 +111,42 @@ def cli(ctx: click.Context) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a verb and exit: with what it returns, or with what its error says."""
+    if sys.stdout is None:  # closed by whoever started us: the exit code is all that is wanted
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     try:
         code = cli.main(arguments, prog_name="proxyctl", standalone_mode=False)
         sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        code = error.exit_code
     except click.ClickException as error:
         _complain(error.format_message(), _usage_hint(error))
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         code = _INTERRUPTED
     except BrokenPipeError:
-        # Python flushes once more at exit, and would complain: let it write to nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say_no_more()
         code = _BROKEN_PIPE
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        _say_no_more()
+        _complain(f"cannot write the answer: {error.strerror}")
+        code = 1
     except ProxyctlError as error:
         _complain(str(error))
         code = error.exit_code
     sys.exit(code or 0)
 
 
+def _say_no_more() -> None:
+    """Let Python, which flushes once more at exit, write to nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _complain(message: str, hint: str = "") -> None:
-    click.echo(f"error: {message}" + (f"\n{hint}" if hint else ""), err=True)
+    text = "\n".join(map(printable, message.splitlines()))
+    click.echo(f"error: {text}" + (f"\n{hint}" if hint else ""), err=True)
 
 
 def _usage_hint(error: click.ClickException) -> str:

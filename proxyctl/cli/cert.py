@@ -115,4 +115,4 @@ def rm(options: Options, name: str) -> None:
 
 def _folder(options: Options) -> Path:
     _, folders = options.load()
-    return folders.config / "certs"
+    return folders.certs

@@ -19,7 +19,7 @@ from proxyctl.problems import Problem, Severity
 @click.option("--strict", is_flag=True, help="Warnings count as errors.")
 @click.pass_obj
 def check(options: Options, *, files: tuple[Path, ...], strict: bool) -> int:
-    """Check the labels of everything here, and let `haproxy -c` read what comes of them.
+    """Check every label here, and let `haproxy -c` read what comes of them.
 
     With FILEs only these are checked, before they are deployed: Quadlet .container, .pod and
     .kube, Kubernetes YAML, compose files, and static routes (.toml).
@@ -54,7 +54,7 @@ def _of_host(options: Options) -> tuple[list[Problem], str]:
     view = look(options)
     problems = _in_order(view.problems)
     if view.desired is None:
-        return problems, "nothing was made of them that `haproxy -c` accepts"
+        return problems, "no configuration could be made"
     routes = sum(len(share.matches) for share in view.shares)
     said = "`haproxy -c` accepts the configuration"
     return (

@@ -8,11 +8,12 @@ from urllib.parse import urlencode
 
 import click
 
-from proxyctl.cli.context import Options, Verb, ask, remark
+from proxyctl.cli.context import TARGET, Options, Verb, ask, remark
 from proxyctl.cli.layout import change_text, plan_text
 from proxyctl.cli.look import complete_workloads
 from proxyctl.cli.output import Screen, problem_text
 from proxyctl.problems import ProxyctlError
+from proxyctl.state.spares import folded
 
 if TYPE_CHECKING:
     from proxyctl.status.view import View
@@ -21,16 +22,20 @@ _CANNOT_COMPARE = 2
 
 
 @click.command(cls=Verb)
-@click.argument("workload", required=False, shell_complete=complete_workloads)
+@click.argument("workload", type=TARGET, required=False, shell_complete=complete_workloads)
+@click.option("--all", "whole", is_flag=True, help="With all spare backends.")
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-    help="Write haproxy.cfg there, and not its maps.",
+    help="Write all of haproxy.cfg there, and not its maps; - is stdout.",
 )
 @click.pass_obj
-def render(options: Options, workload: str | None, output: Path | None) -> int:
-    """Print the haproxy.cfg that is, or would be, written; of WORKLOAD only its part."""
+def render(options: Options, workload: str | None, output: Path | None, *, whole: bool) -> int:
+    """Print the haproxy.cfg that is, or would be, written; of WORKLOAD only its part.
+
+    Of the spare backends only their number is told; --all, --json and -o have all of them.
+    """
 
     def of_view(view: "View") -> dict[str, Any]:
         from proxyctl.status import answers
@@ -47,7 +52,9 @@ def render(options: Options, workload: str | None, output: Path | None) -> int:
     elif options.json:
         Screen(options.color).json(document)
     else:
-        Screen(options.color).write(_rendered_text(document))
+        text = _rendered_text(document)
+        screen = Screen(options.color)
+        screen.write(text if whole or output else folded(text, "proxyctl render --all"))
     return 0
 
 
@@ -123,12 +130,12 @@ def apply(ctx: click.Context, *, dry_run: bool) -> int:
     settings, folders = options.load()
     view = daemon.apply_once(settings, folders, dry_run=False)
     screen = Screen(options.color)
-    document = answers.status(view, service=False)
+    document = answers.status(view, now=view.time, service=False)
     if options.json:
         screen.json(document)
     else:
         screen.write(_applied_text(screen, view, document))
-    return 1 if view.haproxy_error or view.desired is None else 0
+    return daemon.exit_code(view)
 
 
 def _applied_text(screen: Screen, view: "View", document: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from proxyctl.problems import printable
 from proxyctl.status import client
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from proxyctl.status.view import View
 
 SOCKET = "api.sock"
+_LONGEST_TARGET = 8192
+"""Characters. A URL may be long, but nothing that HAProxy takes is as long as its buffer."""
 _GIVEN = frozenset({ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT})
 
 
@@ -82,6 +85,25 @@ def global_options(*, hidden: bool) -> list[click.Parameter]:
     ]
 
 
+class _Target(click.ParamType[str]):
+    """The name of something; an empty one is a variable of a script that was not set."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text without the white space around it."""
+        text = str(value).strip()
+        if not text:
+            self.fail("it is empty: expected a name", param, ctx)
+        if len(text) > _LONGEST_TARGET:
+            self.fail(f"expected at most {_LONGEST_TARGET} characters", param, ctx)
+        return text
+
+
+TARGET = _Target()
+"""Type of arguments that name a workload, or what else is to be looked for."""
+
+
 class Verb(click.Command):
     """A verb: takes the global options too."""
 
@@ -105,7 +127,7 @@ class VerbGroup(click.Group):
 def remark(options: Options, text: str) -> None:
     """Say something on stderr that is not the answer."""
     if not options.quiet:
-        click.echo(text, err=True)
+        click.echo(printable(text), err=True)
 
 
 def service_socket(options: Options) -> Path:

@@ -3,7 +3,7 @@
 from time import gmtime, strftime
 from typing import Any
 
-from proxyctl.cli.output import Screen, clock, counted, duration, problem_text
+from proxyctl.cli.output import Screen, clock, counted, duration, flapping, problem_text
 
 Document = dict[str, Any]
 _COSTS = ("start", "reload", "runtime", "file", "noop", "failed")
@@ -13,12 +13,15 @@ def status_text(screen: Screen, document: Document) -> str:
     """Return how everything fares, problems first."""
     problems = [problem_text(screen, problem) + "\n" for problem in document["problems"]]
     rows = [("proxyctl", _verdict(screen, document)), ("haproxy", _haproxy(screen, document))]
+    if old := document["haproxy"]["old_workers"]:
+        rows.append(("reloaded", _old_workers(old)))
     rows += [(source["name"], _source(screen, source)) for source in document["sources"]]
     routes = document["routes"]
     up = f"{routes['total']} published, {routes['up']} with a server that is up"
     rows.append(("routes", up + ("      proxyctl ls" if routes["total"] else "")))
     if document.get("certificates", {}).get("served"):
         rows.append(("certs", _certificates(document["certificates"], document["time"])))
+    rows += [("flapping", _flapping(screen, one)) for one in document["flapping"]]
     if document["pending"]:
         steps = counted(len(document["pending"]), "step")
         rows.append(("pending", screen.paint("PENDING", f"{steps} to be done      proxyctl diff")))
@@ -55,6 +58,13 @@ def _haproxy(screen: Screen, document: Document) -> str:
     return text + (f": {haproxy['error']}" if haproxy["error"] else "")
 
 
+def _old_workers(old: list[Document]) -> str:
+    oldest = max(worker["uptime"] for worker in old)
+    still = counted(len(old), "old worker")
+    since = f"the oldest was started {duration(oldest)} ago"
+    return f"{still} still finishing what began before a reload; {since}"
+
+
 def _certificates(told: Document, now: float) -> str:
     parts = [f"{told['served']} served", f"{told['made_here']} made by proxyctl"]
     if told["first_to_expire"]:
@@ -88,17 +98,24 @@ def _source(screen: Screen, source: Document) -> str:
     return f"{counted(source['workloads'], 'workload')}, {source['where']}"
 
 
+def _flapping(screen: Screen, found: Document) -> str:
+    where = f" container {found['container']}" if found["container"] else ""
+    told = f"{workload_name(found)}{where}: {flapping(found)}"
+    return f"{screen.paint('FLAPPING', told)}      {found['look_at']}"
+
+
 def routes_text(screen: Screen, document: Document, *, wide: bool) -> str:
     """Return the table of `proxyctl ls`: without those that tell nothing, unless `wide`."""
     rows = document["items"]
     entrypoints = wide or len({row["entrypoint"] for row in rows}) > 1
     weights = wide or len({row["weight"] for row in rows}) > 1
-    headers = ["HOST", "PATH", "WORKLOAD", "BACKEND", "ADDRESS", "STATE"]
+    notes = any(row["flapping"] for row in rows)
+    headers = ["HOST", "PATH", "WORKLOAD", "BACKEND", "ADDRESS", "STATE"] + ["NOTE"] * notes
     headers += ["WEIGHT"] * weights + ["ENTRYPOINT"] * entrypoints
     cells: list[list[str]] = []
     for row in rows:
         cell = [row["host"] or "(tcp)", row["path"] or "-", workload_name(row), row["backend"]]
-        cell += [row["address"] or "-", row["status"]]
+        cell += [row["address"] or "-", row["status"]] + [flapping(row["flapping"])] * notes
         cell += [f"{row['weight']}{' backup' * row['backup']}"] * weights
         cells.append(cell + [row["entrypoint"]] * entrypoints)
     return screen.table(headers, cells)
@@ -124,12 +141,23 @@ def change_text(screen: Screen, change: Document, *, now: float = 0) -> str:
 
 def plan_text(screen: Screen, document: Document) -> str:
     """Return the steps of a plan, and what they cost together."""
-    rows = [(i["sign"], i["what"], i["how"], i["cost"]) for i in document["items"]]
-    if not rows:
+    items = document["items"]
+    if not items:
         return "no difference: HAProxy is what the labels ask for"
-    reloads = sum(row[3] in {"reload", "start"} for row in rows)
-    verdict = "with a reload, which loses no connection" if reloads else "without a reload"
-    if any(row[3] == "start" for row in rows):
+    costs = {item["cost"] for item in items}
+    verdict = (
+        "with a reload, which loses no connection" if "reload" in costs else "without a reload"
+    )
+    if "start" in costs:
         verdict = "HAProxy is to be started"
-    table = screen.table(("", "WHAT", "HOW", "COST"), rows)
-    return f"{table}\n{counted(len(rows), 'step')}: {verdict}"
+    table = screen.table(("", "WHAT", "HOW", "COST"), [r for item in items for r in _rows(item)])
+    return f"{table}\n{counted(len(items), 'step')}: {verdict}"
+
+
+def _rows(item: Document) -> list[tuple[str, str, str, str]]:
+    """Return the rows of a step: one, or of a reload one for each reason."""
+    first, *more = item.get("reasons") or [item["how"]]
+    return [
+        (item["sign"], item["what"], first, item["cost"]),
+        *(("", "", one, "") for one in more),
+    ]

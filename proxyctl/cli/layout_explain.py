@@ -4,18 +4,20 @@ from collections.abc import Iterable
 from typing import Any
 
 from proxyctl.cli.layout import change_text, workload_name
-from proxyctl.cli.output import Screen, problem_text
+from proxyctl.cli.output import Screen, flapping, problem_text
 from proxyctl.problems import printable
 
 Document = dict[str, Any]
 _WIDTH = 8
+_LONGEST = 200
+"""Characters of a target that are repeated."""
 
 
 def explanation_text(screen: Screen, document: Document) -> str:
     """Return the whole explanation."""
-    target = printable(document["target"])
+    target = printable(document["target"][:_LONGEST])
     parts = [_workload(screen, part) for part in document["workloads"]]
-    told = [part for part in document["lookups"] if part["routed"] or not document["routed"]]
+    told = [p for p in document["lookups"] if p["backend"] or not _has_backend(document)]
     parts += [_lookup(screen, part, target) for part in told]
     silent = [part["entrypoint"] for part in document["lookups"] if part not in told]
     if silent:
@@ -28,6 +30,10 @@ def explanation_text(screen: Screen, document: Document) -> str:
     return "\n\n".join(parts)
 
 
+def _has_backend(document: Document) -> bool:
+    return any(part["backend"] for part in document["lookups"])
+
+
 def _line(name: str, text: str) -> str:
     return f"  {name.ljust(_WIDTH)}{text}"
 
@@ -38,14 +44,19 @@ def _lines(name: str, texts: Iterable[str]) -> list[str]:
 
 
 def _workload(screen: Screen, part: Document) -> str:
-    verdict = "PUBLISHED" if part["routed"] else "NOT PUBLISHED"
     about = [part["source"], part["phase"]]
     if part["kind"] == "pod":
         about.append(f"containers {', '.join(part['containers']) or 'none'}")
-    head = f"{screen.strong(part['subject'])} ({'; '.join(about)})  {screen.paint(verdict)}"
+    head = (
+        f"{screen.strong(part['subject'])} ({'; '.join(about)})  {screen.paint(part['verdict'])}"
+    )
     if part["routed"] and not part["served"]:
         head += f", but {screen.paint('DOWN', 'no server is up')}"
     lines = [head, *_lines("labels", map(_label, part["labels"]))]
+    if part["flapping"]:
+        lines.append(
+            _line("flapping", f"{flapping(part['flapping'])}      {part['flapping']['look_at']}")
+        )
     for route in part["routes"]:
         lines += _route(screen, route)
     lines += _lines("note" if part["routed"] else "why not", part["reasons"])
@@ -89,15 +100,14 @@ def _server(screen: Screen, row: Document) -> str:
 
 
 def _lookup(screen: Screen, part: Document, target: str) -> str:
-    verdict = "PUBLISHED" if part["routed"] else "NO ROUTE"
-    lines = [f"{screen.strong(target)}  {screen.paint(verdict)}"]
-    lines.append(
-        _line("entry", f"{part['entrypoint']}, which listens on {' '.join(part['bind'])}")
-    )
+    lines = [f"{screen.strong(target)}  {screen.paint(part['verdict'])}"]
+    where = f"which listens on {' '.join(part['bind'])}" if part["bind"] else f"of {part['map']}"
+    lines.append(_line("entry", f"{part['entrypoint']}, {where}"))
     if part["mode"] == "http":
         lines.append(_line("asked", printable(f"host {part['host']}   path {part['path']}")))
     if part["refusal"]:
-        lines.append(_line("refused", f"{part['refusal']}: HAProxy answers 400"))
+        answer = "HAProxy answers 400" if part["bind"] else "our own frontends answer 400"
+        lines.append(_line("refused", f"{part['refusal']}: {answer}"))
     if part.get("certificate"):
         lines.append(_line("tls", part["certificate"]))
     lines += _lines("keys", _candidates(part["candidates"]))
@@ -106,6 +116,7 @@ def _lookup(screen: Screen, part: Document, target: str) -> str:
     if part["backend"]:
         lines.append(_line("backend", part["backend"]))
         lines += _lines("servers", (_server(screen, row) for row in part["servers"]))
+    if part["backend"] and part["try_it"]:
         lines.append(_line("try it", part["try_it"]))
     return "\n".join(lines)
 

@@ -14,6 +14,7 @@ from proxyctl.routes.conflicts import resolve
 from proxyctl.routes.dialects.native import PREFIX
 from proxyctl.routes.workload import Kind, Member, Phase, Workload
 from proxyctl.settings import Settings
+from proxyctl.textfile import Unreadable, listed, read_text
 
 _SOME_PORT = (8080,)
 """Stands for the ports of an image, which is not looked at."""
@@ -28,10 +29,10 @@ class Draft:
 
     workload: Workload
     file: str
-    lines: Mapping[str, int] = field(default_factory=dict)
-    """Label -> number of its line."""
-    label_key: int = 0
-    """Number of the first line with `Label=` in a .pod, 0 if there is none."""
+    places: Mapping[str, str] = field(default_factory=dict)
+    """Label -> file and line."""
+    label_key: str = ""
+    """Place of the first `Label=` in a .pod, "" if there is none."""
     is_part: bool = False
     """Its pod is described elsewhere, and may have the labels that publish it."""
 
@@ -82,8 +83,7 @@ def _is_elsewhere(problem: Problem, draft: Draft) -> bool:
 def _placed(problem: Problem, draft: Draft) -> Problem:
     """Return *problem* with the file, and the line if its label has one."""
     label = re.split(r"[=,]", problem.where, maxsplit=1)[0]
-    line = draft.lines.get(label)
-    place = f"{draft.file}:{line}" if line else draft.file
+    place = draft.places.get(label, draft.file)
     return replace(problem, where=f"{problem.where}      {place}")
 
 
@@ -93,9 +93,12 @@ def _read(file: Path) -> Parsed:
         known = " ".join(sorted(_PARSERS))
         return [], [_unreadable(file, f"not one of the kinds that are known: {known}")]
     try:
-        return parser(file, file.read_text(encoding="utf-8"))
-    except OSError as error:
-        return [], [_unreadable(file, error.strerror or str(error))]
+        return parser(file, read_text(file))
+    except Unreadable as error:
+        # A drop-in may be at fault, or the YAML of a .kube.
+        return [], [_unreadable(file, error.why if error.path == file else str(error))]
+    except RecursionError:
+        return [], [_unreadable(file, "nested too deep, or in itself")]
     except ValueError as error:
         return [], [_unreadable(file, str(error))]
 
@@ -117,7 +120,7 @@ def _unreadable(file: Path, why: str) -> Problem:
 def _quadlet(file: Path, text: str) -> Parsed:
     kind = Kind.POD if file.suffix == ".pod" else Kind.CONTAINER
     section = "Pod" if kind is Kind.POD else "Container"
-    found = list(quadlet.settings(text))
+    found = _with_dropins(file, text)
     given = quadlet.labels(found, section)
     name = quadlet.last(found, section, f"{section}Name") or file.stem
     pod = quadlet.last(found, "Container", "Pod")
@@ -125,8 +128,8 @@ def _quadlet(file: Path, text: str) -> Parsed:
     draft = Draft(
         workload=_in_pod(name, pod, pairs) if pod else _workload(kind, name, pairs),
         file=str(file),
-        lines=quadlet.lines_of(given),
-        label_key=next((s.line for s in found if (s.section, s.key) == ("Pod", "Label")), 0),
+        places=quadlet.places_of(given),
+        label_key=next((s.place for s in found if (s.section, s.key) == ("Pod", "Label")), ""),
         is_part=bool(pod),
     )
     surprises = [
@@ -137,12 +140,24 @@ def _quadlet(file: Path, text: str) -> Parsed:
     return [draft], surprises
 
 
+def _with_dropins(file: Path, text: str) -> list[quadlet.Setting]:
+    """Return the settings of a unit file, and of its drop-ins in the order of their names."""
+    dropins: dict[str, Path] = {}
+    for folder in quadlet.dropin_folders(file.name):
+        for one in listed(file.parent / folder, ".conf"):
+            dropins.setdefault(one.name, one)
+    found = list(quadlet.settings(text, str(file)))
+    for _, one in sorted(dropins.items()):
+        found += quadlet.settings(read_text(one), str(one))
+    return found
+
+
 def _surprise(draft: Draft, given: quadlet.Given) -> Problem:
     return Problem(
         id="PX502",
         subject=draft.workload.subject,
         summary="has a label that Quadlet reads in another way than it looks",
-        where=f"{given.label}={given.value}      {draft.file}:{given.line}",
+        where=f"{given.label}={given.value}      {given.place}",
         effect="the label gets another value, or none",
         fix=given.surprise,
         severity=Severity.WARNING,
@@ -155,7 +170,7 @@ def _vanishes(draft: Draft, podman: tuple[int, ...]) -> Problem:
         id="PX503",
         subject=draft.workload.subject,
         summary="has Label= in its .pod file, which Quadlet knows since Podman 5.6",
-        where=f"{draft.file}:{draft.label_key}      Podman here: {'.'.join(map(str, podman))}",
+        where=f"{draft.label_key}      Podman here: {'.'.join(map(str, podman))}",
         effect="Quadlet makes no unit of the file, and the pod is not started",
         fix="write PodmanArgs=--label=KEY=VALUE instead of Label=KEY=VALUE",
         severity=Severity.WARNING,
@@ -164,9 +179,11 @@ def _vanishes(draft: Draft, podman: tuple[int, ...]) -> Problem:
 
 
 def _kube_unit(file: Path, text: str) -> Parsed:
-    yaml = quadlet.last(quadlet.settings(text), "Kube", "Yaml")
+    yaml = quadlet.last(_with_dropins(file, text), "Kube", "Yaml")
     if not yaml:
         raise ValueError("no Yaml= in section [Kube]")
+    if Path(yaml).suffix not in {".yaml", ".yml"}:
+        raise ValueError(f"Yaml={yaml} is no .yaml or .yml")
     return _read(file.parent / yaml)
 
 
@@ -178,7 +195,7 @@ def _yaml(file: Path, text: str) -> Parsed:
         Draft(
             workload=_workload(Kind(one.kind), one.name, {k: v for k, v, _ in one.labels}),
             file=str(file),
-            lines={key: line for key, _, line in one.labels},
+            places={key: f"{file}:{line}" for key, _, line in one.labels},
         )
         for one in manifests.read(text)
     ]
@@ -191,7 +208,10 @@ def _toml(file: Path, text: str) -> Parsed:
         Draft(
             workload=replace(workload, origin=""),
             file=str(file),
-            lines=_toml_lines(text, workload.name, workload.labels),
+            places={
+                label: f"{file}:{line}"
+                for label, line in _toml_lines(text, workload.name, workload.labels).items()
+            },
         )
         for workload in workloads
     ]

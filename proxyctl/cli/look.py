@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import click
 from click.shell_completion import CompletionItem
 
-from proxyctl.cli.context import Options, Verb, ask, remark, service_socket
+from proxyctl.cli.context import TARGET, Options, Verb, ask, remark, service_socket
 from proxyctl.cli.layout import change_text, routes_text, status_text
 from proxyctl.cli.layout_explain import explanation_text
 from proxyctl.cli.output import Screen, counted
@@ -33,7 +33,7 @@ def status(options: Options) -> int:
     def of_view(view: "View") -> dict[str, Any]:
         from proxyctl.status import answers
 
-        return answers.status(view, service=False)
+        return answers.status(view, now=view.time, service=False)
 
     document = ask(options, "/v1/status", of_view)
     screen = Screen(options.color)
@@ -86,7 +86,7 @@ def complete_workloads(
 
 
 @click.command(cls=Verb)
-@click.argument("target", shell_complete=complete_workloads)
+@click.argument("target", type=TARGET, shell_complete=complete_workloads)
 @click.pass_obj
 def explain(options: Options, target: str) -> int:
     """Tell why something is, or is not, published.

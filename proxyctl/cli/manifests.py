@@ -38,6 +38,8 @@ def _is_known(node: yaml.Node) -> bool:
 def _document(node: yaml.Node) -> Iterator[Labelled]:
     services = _child(node, "services")
     if services is not None:
+        if not isinstance(services, yaml.MappingNode):
+            raise ValueError("services is no mapping")
         for name, _, service in _pairs(services):
             own = _text(_child(service, "container_name")) or name
             yield Labelled("container", own, _labels(_child(service, "labels")))

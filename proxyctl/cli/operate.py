@@ -1,12 +1,13 @@
 """The verbs that change the state of servers by hand: drain, maint, ready. The service does it."""
 
+import math
 import time
 from typing import Any
 from urllib.parse import urlencode
 
 import click
 
-from proxyctl.cli.context import Options, Verb, service_socket
+from proxyctl.cli.context import TARGET, Options, Verb, service_socket
 from proxyctl.cli.output import counted
 from proxyctl.problems import ProxyctlError
 from proxyctl.status import client
@@ -35,7 +36,9 @@ def _change(options: Options, workload: str, state: str) -> None:
         if all(row["state"] in {state, "maint"} for row in _rows(options, workload)):
             return
         if time.monotonic() > deadline:
-            raise ProxyctlError(f"{workload} is not in state {state} after {_WAIT:g} s")
+            why = client.get(service_socket(options), "/v1/status")["haproxy"]["error"]
+            told = f": {why}" if why else ""
+            raise ProxyctlError(f"{workload} is not in state {state} after {_WAIT:g} s{told}")
         time.sleep(_POLL)
 
 
@@ -50,11 +53,18 @@ def _until_idle(options: Options, workload: str, patience: float) -> int:
             return sessions
 
 
+def _finite(_ctx: click.Context, _param: click.Parameter, value: float) -> float:
+    if not math.isfinite(value):
+        raise click.BadParameter(f"{value} is no number of seconds")
+    return value
+
+
 @click.command(cls=Verb)
-@click.argument("workload")
+@click.argument("workload", type=TARGET)
 @click.option(
     "--wait",
     type=click.FloatRange(min=0),
+    callback=_finite,
     default=0,
     help="Seconds to wait until its requests are finished.",
 )
@@ -74,7 +84,7 @@ def drain(options: Options, workload: str, wait: float) -> int:
 
 
 @click.command(cls=Verb)
-@click.argument("workload")
+@click.argument("workload", type=TARGET)
 @click.pass_obj
 def maint(options: Options, workload: str) -> None:
     """Take WORKLOAD out at once, until `proxyctl ready`."""
@@ -82,7 +92,7 @@ def maint(options: Options, workload: str) -> None:
 
 
 @click.command(cls=Verb)
-@click.argument("workload")
+@click.argument("workload", type=TARGET)
 @click.pass_obj
 def ready(options: Options, workload: str) -> None:
     """Take back `drain` or `maint`: WORKLOAD gets requests again."""

@@ -19,7 +19,8 @@ _COLORS = {
     "UNHEALTHY": "red", "DEGRADED": "red", "NO ADDRESS": "red", "error": "red",
     "EXPIRED": "red", "OLD COPY": "yellow",
     "DRAIN": "yellow", "MAINT": "yellow", "PENDING": "yellow", "STOPPED": "yellow",
-    "warning": "yellow", "reload": "yellow", "start": "yellow",
+    "FLAPPING": "red", "UNCERTAIN": "yellow", "warning": "yellow", "reload": "yellow",
+    "start": "yellow",
 }  # fmt: skip
 _SIGNS = {"+": "green", "-": "red", "~": "yellow", "!": "yellow"}
 """Of steps, in the column without a header."""
@@ -128,6 +129,14 @@ def duration(seconds: float) -> str:
         if count or (unit == "s" and not parts):
             parts.append(f"{count} {unit}")
     return " ".join(parts[:2])
+
+
+def flapping(found: Mapping[str, Any] | None) -> str:
+    """Return how often something was started, and until when it is held back; "" for None."""
+    if not found:
+        return ""
+    held = f", held back until {clock(found['until'], found['until'])}" if found["until"] else ""
+    return f"{counted(found['starts'], 'start')} in a minute{held}"
 
 
 def clock(moment: float, now: float) -> str:

@@ -20,19 +20,44 @@ class Setting:
     section: str
     key: str
     value: str
+    file: str = ""
+
+    @property
+    def place(self) -> str:
+        """Return where it stands."""
+        return f"{self.file}:{self.line}"
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
     """A label as Quadlet reads it, and what it makes of it that its author may not expect."""
 
-    line: int
+    place: str
     label: str
     value: str
     surprise: str = ""
 
 
-def settings(text: str) -> Iterator[Setting]:
+def dropin_folders(file: str) -> tuple[str, ...]:
+    """Return the names of the folders with drop-ins for a unit file, the most specific first.
+
+    `app-web.container` has those of `app-web.container.d`, `app-.container.d` and `container.d`
+    (podman-systemd.unit(5)). Of equal names of drop-ins only the first counts.
+    """
+    stem, _, kind = file.rpartition(".")
+    name, at, instance = stem.partition("@")
+    folders = [f"{file}.d"]
+    if instance:
+        folders.append(f"{name}@.{kind}.d")
+    parts = name.split("-")
+    for count in range(len(parts) - 1, 0, -1):
+        begin = "-".join(parts[:count]) + "-"
+        folders += [f"{begin}@.{kind}.d"] if at else []
+        folders.append(f"{begin}.{kind}.d")
+    return (*folders, f"{kind}.d")
+
+
+def settings(text: str, file: str = "") -> Iterator[Setting]:
     """Yield the settings of a unit file: comments left out, continued lines joined."""
     section = ""
     for number, line in _logical_lines(text):
@@ -41,7 +66,7 @@ def settings(text: str) -> Iterator[Setting]:
             section = header[1]
         elif "=" in line:
             key, _, value = line.partition("=")
-            yield Setting(number, section, key.strip(), value.strip())
+            yield Setting(number, section, key.strip(), value.strip(), file)
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
@@ -81,14 +106,14 @@ def last(found: Iterable[Setting], section: str, key: str) -> str:
 def _assignments(setting: Setting) -> list[Given]:
     if "\\" in setting.value:
         surprise = "a backslash makes Quadlet drop the line"
-        return [Given(setting.line, *_pair(setting.value), surprise)]
+        return [Given(setting.place, *_pair(setting.value), surprise)]
     given: list[Given] = []
     for word in words(setting.value):
         if "=" in word or not given:
-            given.append(Given(setting.line, *_pair(word)))
+            given.append(Given(setting.place, *_pair(word)))
         else:
             surprise = f"the value ends before {word!r}: put quotes around KEY=VALUE"
-            given[-1] = Given(setting.line, given[-1].label, given[-1].value, surprise)
+            given[-1] = Given(setting.place, given[-1].label, given[-1].value, surprise)
     return given
 
 
@@ -97,9 +122,9 @@ def _arguments(setting: Setting) -> list[Given]:
     rest = iter(words(setting.value))
     for word in rest:
         if word in {"--label", "-l"}:
-            given.append(Given(setting.line, *_pair(next(rest, ""))))
+            given.append(Given(setting.place, *_pair(next(rest, ""))))
         elif word.startswith("--label="):
-            given.append(Given(setting.line, *_pair(word.removeprefix("--label="))))
+            given.append(Given(setting.place, *_pair(word.removeprefix("--label="))))
     return given
 
 
@@ -126,6 +151,6 @@ def words(value: str) -> list[str]:
     return found if word is None else [*found, word]
 
 
-def lines_of(given: Iterable[Given]) -> Mapping[str, int]:
-    """Return the line of each label; of several equal ones the last, which wins."""
-    return {one.label: one.line for one in given}
+def places_of(given: Iterable[Given]) -> Mapping[str, str]:
+    """Return where each label stands; of several equal ones the last, which wins."""
+    return {one.label: one.place for one in given}

@@ -15,9 +15,9 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from proxyctl import __version__
-from proxyctl.cli.context import Options, Verb
+from proxyctl.cli.context import TARGET, Options, Verb
 from proxyctl.cli.output import Screen
-from proxyctl.problems import ProxyctlError
+from proxyctl.problems import ProxyctlError, printable
 from proxyctl.status import client
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def complete_labels(
 
 
 @click.command(cls=Verb)
-@click.argument("key", required=False, shell_complete=complete_labels)
+@click.argument("key", type=TARGET, required=False, shell_complete=complete_labels)
 @click.option("--markdown", is_flag=True, hidden=True, help="Print docs/labels.md.")
 @click.pass_obj
 def labels(options: Options, key: str | None, *, markdown: bool) -> int:
@@ -87,7 +87,9 @@ def _fields_called(key: str, fields: Iterable[str]) -> list[str]:
 def _complain(key: str, fields: Iterable[str]) -> None:
     close = get_close_matches(key.removeprefix(_PREFIX).lower(), list(fields), n=1)
     hint = f"did you mean {_PREFIX}{close[0]} ?      " if close else ""
-    click.echo(f"error: there is no label {_PREFIX}{key.removeprefix(_PREFIX)}", err=True)
+    click.echo(
+        f"error: there is no label {_PREFIX}{printable(key.removeprefix(_PREFIX))}", err=True
+    )
     click.echo(f"   fix     {hint}all labels: proxyctl labels", err=True)
 
 
@@ -140,7 +142,8 @@ terminal, `proxyctl check FILE` finds mistakes before anything is deployed.
 
 No value needs quotes in a shell, systemd, YAML or compose: letters, digits and
 `. _ - : / , * @ = + [ ] ~`. Lists have commas. Only the values of headers are free text. A *bool*
-is true, false, yes, no, on, off, 1 or 0; a *duration* has a unit: 500ms, 5s, 10m, 1h, 1d.
+is true, false, yes, no, on, off, 1 or 0; a *duration* has a unit: 500ms, 5s, 10m, 1h, 1d. No value
+is longer than {longest} characters, and none of a header longer than {header}.
 
 An unknown key or a wrong value refuses the whole workload, so that a misspelt `allow` never opens
 a door; see [problems](problems.md). Of an image's own labels only those marked *image* are heeded:
@@ -158,6 +161,7 @@ Known to the design, but refused by this version (PX103): {later}.
 def label_markdown() -> str:
     """Return the text of docs/labels.md."""
     from proxyctl.routes.route import LATER, is_hint, label_fields
+    from proxyctl.routes.values import MAX_HEADER, MAX_LENGTH
 
     rows = []
     for key, info in label_fields().items():
@@ -167,7 +171,8 @@ def label_markdown() -> str:
         cells += [f"`{default}`" if default else "", f"{info.description}{image}"]
         rows.append(f"| {' | '.join(cells)} |\n".replace("|  |", "| |"))
     later = ", ".join(f"`{_PREFIX}{key}`" for key in sorted(LATER))
-    return _INTRODUCTION + "".join(rows) + _LATER.format(later=later)
+    introduction = _INTRODUCTION.format(longest=MAX_LENGTH, header=MAX_HEADER)
+    return introduction + "".join(rows) + _LATER.format(later=later)
 
 
 # ---- version --------------------------------------------------------------------------------

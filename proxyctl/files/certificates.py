@@ -58,15 +58,15 @@ class Places:
     def of(cls, folders: Folders) -> "Places":
         """Return where they are for a service with these folders."""
         return cls(
-            folder=folders.config / "certs",
-            state=folders.state / "certs",
-            challenges=folders.run / "acme" / "challenges",
+            folder=folders.certs,
+            state=folders.acme_certs.parent,
+            challenges=folders.challenges,
         )
 
     @property
-    def watched(self) -> tuple[Path, ...]:
-        """Return the folders of ours that others write to."""
-        return self.acme, self.challenges
+    def wanted(self) -> Path:
+        """Return the file that tells which certificates are to be had from a CA."""
+        return self.challenges.with_name("wanted.json")
 
     @property
     def acme(self) -> Path:

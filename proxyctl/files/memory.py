@@ -5,9 +5,12 @@ seen before it may be other pods' by now. Losing it costs nothing but patience: 
 go to the older workload, and without Podman's answer HAProxy is left as it is.
 """
 
+import json
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +34,9 @@ class Memory:
     workloads: tuple[tuple[str, tuple[Workload, ...]], ...] = ()
     """Name of a source -> what it told last."""
     good: tuple[Workload, ...] = ()
-    """Workloads with labels that are in force although they have newer, bad ones."""
+    """Workloads with labels that are in force, although some have newer, bad ones."""
+    as_told: tuple[str, ...] = ()
+    """Of the file only: uids of those of `good` that are what the sources told last."""
     overrides: tuple[tuple[str, ServerState], ...] = ()
     """uid of a workload -> the state that somebody put it into by hand."""
     templates: tuple[tuple[str, str], ...] = ()
@@ -39,6 +44,7 @@ class Memory:
 
 
 _ADAPTER: TypeAdapter[Any] = TypeAdapter(Memory)
+_WORKLOAD = TypeAdapter(Workload)
 
 
 def boot_id() -> str:
@@ -54,15 +60,66 @@ def load(path: Path) -> Memory:
     with suppress(OSError, ValidationError, ValueError):
         memory = _ADAPTER.validate_json(path.read_bytes())
         if isinstance(memory, Memory) and memory.boot == boot_id():
-            return memory
+            return _whole(memory)
     return Memory(boot=boot_id())
 
 
-def save(path: Path, memory: Memory) -> None:
-    """Write *memory* in place of what was there, whole or not at all."""
+def _whole(memory: Memory) -> Memory:
+    told = {one.uid: one for _, workloads in memory.workloads for one in workloads}
+    good = (told[uid] for uid in memory.as_told if uid in told)
+    return replace(memory, good=(*memory.good, *good), as_told=())
+
+
+class Keeper:
+    """Writes a memory that changes a little at a time: what is as it was is not encoded again."""
+
+    def __init__(self, path: Path) -> None:
+        """Keep it in *path*; nothing is written before `save`."""
+        self._path = path
+        self._saved: Memory | None = None
+        self._known: dict[int, tuple[Workload, bytes]] = {}
+        """id() of a workload -> itself, so that the id stays its own, and its JSON."""
+
+    def save(self, memory: Memory) -> None:
+        """Write *memory* in place of what was there, whole or not at all, if it is another.
+
+        Raises OSError.
+        """
+        if memory == self._saved:
+            return
+        _replace(self._path, self._json(memory))
+        self._saved = memory
+
+    def _json(self, memory: Memory) -> list[bytes]:
+        told = [one for _, workloads in memory.workloads for one in workloads]
+        self._learn(chain(told, memory.good))
+        ids = set(map(id, told))
+        as_told = tuple(one.uid for one in memory.good if id(one) in ids)
+        rest = replace(memory, boot=boot_id(), as_told=as_told)
+        parts = [_ADAPTER.dump_json(rest, exclude={"good", "workloads"}).removesuffix(b"}")]
+        parts += [b',"good":[', self._list(one for one in memory.good if id(one) not in ids)]
+        parts.append(b'],"workloads":[')
+        for number, (source, workloads) in enumerate(memory.workloads):
+            parts += [b"," * bool(number), b"[", json.dumps(source).encode(), b",["]
+            parts += [self._list(workloads), b"]]"]
+        return [*parts, b"]}"]
+
+    def _learn(self, workloads: Iterable[Workload]) -> None:
+        """Know the JSON of *workloads*, and of no others."""
+        before = self._known
+        self._known = {
+            id(one): before.get(id(one)) or (one, _WORKLOAD.dump_json(one)) for one in workloads
+        }
+
+    def _list(self, workloads: Iterable[Workload]) -> bytes:
+        known = self._known
+        return b",".join([known[id(one)][1] for one in workloads])
+
+
+def _replace(path: Path, parts: Iterable[bytes]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".new")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(_ADAPTER.dump_json(replace(memory, boot=boot_id())))
+        file.writelines(parts)
     beside.replace(path)

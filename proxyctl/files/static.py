@@ -14,6 +14,7 @@ from pathlib import Path
 from proxyctl.problems import Problem
 from proxyctl.routes.dialects.native import PREFIX, labels_of_table
 from proxyctl.routes.workload import Kind, Workload
+from proxyctl.textfile import Unreadable, listed, read_text
 
 _SERVER_KEYS = ("server", "servers")
 
@@ -33,15 +34,18 @@ class StaticSource:
         """Return the entries of all files; `changed` makes no difference."""
         del changed
         problems: list[Problem] = []
+        try:
+            files = listed(self._folder, ".toml")
+        except Unreadable as error:
+            self.problems = (_folder_unreadable(error, kept=bool(self._last)),)
+            return _unique(self._last.values())
         last, self._last = self._last, {}
-        for file in sorted(self._folder.glob("*.toml")):
+        for file in files:
             try:
-                if not file.is_file():
-                    raise OSError("not a regular file")  # a pipe would hold us for ever
-                text = file.read_text(encoding="utf-8")
-                tables = tomllib.loads(text)
-            except (OSError, ValueError) as error:
-                problems.append(_unreadable(file, str(error), kept=file in last))
+                tables = tomllib.loads(read_text(file))
+            except (Unreadable, ValueError, RecursionError) as error:
+                why = error.why if isinstance(error, Unreadable) else str(error)
+                problems.append(_unreadable(file, why, kept=bool(last.get(file))))
                 self._last[file] = last.get(file, ())
                 continue
             workloads, wrong = entries(tables, str(file))
@@ -108,6 +112,18 @@ def _server(text: str, default_port: str) -> str:
             f"expected an IP address and a port, such as 192.0.2.5:8080, got {text!r}"
         ) from None
     return f"[{ip}]:{int(port)}" if ip.version == 6 else f"{ip}:{int(port)}"
+
+
+def _folder_unreadable(error: Unreadable, *, kept: bool) -> Problem:
+    effect = "the static routes stay as they were" if kept else "no static route is published"
+    return Problem(
+        id="PX402",
+        subject=f'folder "{error.path}"',
+        summary="cannot be read",
+        where=error.why,
+        effect=effect,
+        fix=f"mend it, or remove it: ls -la {error.path.parent}",
+    )
 
 
 def _unreadable(file: Path, error: str, *, kept: bool) -> Problem:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 import proxyctl
 from proxyctl.problems import ConfigRejected, SettingsError
+from proxyctl.textfile import Unreadable, listed, read_text
 
 SUFFIX = ".j2"
 
@@ -27,15 +28,13 @@ def overrides(folder: Path) -> dict[str, str]:
     Raises ConfigRejected if one cannot be read: to do without it is not what they want.
     """
     try:
-        return _read(folder) if folder.is_dir() else {}
-    except OSError as error:
-        text = f"template {error.filename}: {error.strerror}"
-        raise ConfigRejected(((None, text),)) from error
+        return _read(folder)
+    except Unreadable as error:
+        raise ConfigRejected(((None, f"template {error}"),)) from error
 
 
 def _read(folder: Path) -> dict[str, str]:
-    files = sorted(folder.glob(f"*{SUFFIX}"))
-    return {file.name: file.read_text(encoding="utf-8", errors="replace") for file in files}
+    return {file.name: read_text(file, "replace") for file in listed(folder, SUFFIX)}
 
 
 def merged(own: Mapping[str, str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from proxyctl.state.model import RunningServer, ServerState
+from proxyctl.state.model import OldWorker, RunningServer, ServerState
 
 Row = Mapping[str, str]
 Alert = tuple[int | None, str]
@@ -22,6 +22,9 @@ _STAT = ("pxname", "svname", "status", "bck", "scur")
 
 _MESSAGE = re.compile(r"^\[(ALERT|WARNING|NOTICE)\]\s+\(\d+\) : (?:config : )?(.*)$")
 _LOCATION = re.compile(r"(?:[Pp]arsing )?\[([^\]:]+):(\d+)\]\s*:?\s*")
+_WORKER = re.compile(
+    r"^(\d+)\s+worker\s+(\d+)\s+(?:\[.*?\]\s+)?(\d+)d(\d+)h(\d+)m(\d+)s", re.MULTILINE
+)
 _SUMMARIES = ("Error(s) found in configuration file", "Fatal errors found in configuration")
 
 
@@ -36,6 +39,7 @@ class Processes:
     """Those that failed since the last one that did not."""
     worker: int
     """Pid of the current worker, 0 if there is none."""
+    old: tuple[OldWorker, ...] = ()
 
 
 def parse_info(text: str) -> dict[str, str]:
@@ -122,16 +126,24 @@ def parse_crt_list(text: str) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
 
 
 def parse_proc(text: str) -> Processes:
-    """Return the processes of `show proc`; workers that only finish are not among them."""
+    """Return the processes of `show proc`."""
     master = re.search(r"^(\d+)\s+master\s+(\d+)(?:\s+\[failed:\s*(\d+)\])?", text, re.MULTILINE)
-    current = re.split(r"^# (?:old workers|programs)", text, maxsplit=1, flags=re.MULTILINE)[0]
-    workers = re.findall(r"^(\d+)\s+worker\b", current, re.MULTILINE)
+    current, _, old = text.partition("\n# old workers\n")
+    workers = re.findall(r"^(\d+)\s+worker\b", current.partition("\n# programs")[0], re.MULTILINE)
+    finishing = _WORKER.findall(old.partition("\n# programs")[0])
     return Processes(
         master=int(master[1]) if master else 0,
         reloads=int(master[2]) if master else 0,
         failed=int(master[3] or 0) if master else 0,
         worker=int(workers[0]) if workers else 0,
+        old=tuple(_old_worker(*map(int, numbers)) for numbers in finishing),
     )
+
+
+def _old_worker(*numbers: int) -> OldWorker:
+    pid, reloads, days, hours, minutes, seconds = numbers
+    uptime = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    return OldWorker(pid=pid, reloads=reloads, uptime=uptime)
 
 
 def parse_alerts(text: str, *, file: str = "") -> tuple[Alert, ...]:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from proxyctl.problems import HAProxyUnavailable, NotPermitted
-from proxyctl.state.digest import digest
 from proxyctl.state.model import CERTS, CRT_LIST
 from proxyctl.state.render import CONFIG, is_secret
 
@@ -24,6 +23,9 @@ _NAME = re.compile(
 _FOLDERS = (MAPS, CERTS)
 _MODE = 0o640
 """Of files without keys: HAProxy may have our group."""
+KEY_MODES = {"own": 0o640}
+"""Of files with keys, where it is not 0600: in mode own HAProxy has our group, and never was root;
+elsewhere it is us, or begins as root."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class Layout:
     does not lose the end of long listings. None: the master hands everything on."""
     key_mode: int = 0o600
     """Permissions of files with keys: the group's too, where HAProxy runs as another user."""
+    scratch: Path | None = None
+    """Where `haproxy -c` works; None: among the temporary files."""
 
     @property
     def config(self) -> Path:
@@ -62,23 +66,24 @@ class Layout:
         return name if _NAME.fullmatch(name) else ""
 
 
+def present(layout: Layout) -> Iterator[tuple[str, Path]]:
+    """Yield name and path of the files that are there."""
+    maps = (layout.folder / MAPS).glob("[!.]*.map")
+    certificates = (layout.folder / CERTS).glob("[!.]*.pem")
+    for path in (layout.config, layout.folder / CRT_LIST, *sorted(maps), *sorted(certificates)):
+        if path.is_file():
+            yield str(path.relative_to(layout.folder)), path
+
+
 def read_texts(layout: Layout) -> dict[str, str]:
     """Return the files on disk by name relative to the folder; what is missing is missing."""
-    with _explained(layout.folder):
-        paths = [
-            layout.config,
-            layout.folder / CRT_LIST,
-            *sorted((layout.folder / MAPS).glob("[!.]*.map")),
-            *sorted((layout.folder / CERTS).glob("[!.]*.pem")),
-        ]
-        return {
-            str(path.relative_to(layout.folder)): _read(path) for path in paths if path.is_file()
-        }
+    with explained(layout.folder):
+        return {name: read(path) for name, path in present(layout)}
 
 
-def read_digests(layout: Layout) -> dict[str, str]:
-    """Return the digests of the files on disk by name relative to the folder."""
-    return {name: digest(text) for name, text in read_texts(layout).items()}
+def read(path: Path) -> str:
+    """Return the text of a file; bytes that are no UTF-8 survive."""
+    return path.read_bytes().decode("utf-8", "surrogateescape")
 
 
 def write(layout: Layout, texts: Mapping[str, str], names: Iterable[str]) -> None:
@@ -89,7 +94,7 @@ def write(layout: Layout, texts: Mapping[str, str], names: Iterable[str]) -> Non
     for name in (wanted := sorted(set(names), key=lambda name: (name == CONFIG, name))):
         if not _NAME.fullmatch(name):
             raise ValueError(f"not a file of HAProxy's: {name!r}")
-    with _explained(layout.folder):
+    with explained(layout.folder):
         for folder in _FOLDERS:
             (layout.folder / folder).mkdir(mode=0o750, parents=True, exist_ok=True)
         _sweep(layout)
@@ -106,7 +111,7 @@ def write(layout: Layout, texts: Mapping[str, str], names: Iterable[str]) -> Non
 
 def write_server_state(layout: Layout, text: str) -> None:
     """Replace the file of the servers' health."""
-    with _explained(layout.folder):
+    with explained(layout.folder):
         layout.folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         _replace(layout.server_state, text, _MODE)
 
@@ -124,10 +129,6 @@ def restore_good(layout: Layout) -> bool:
     good = read_texts(layout.last_good)
     write(layout, good, good.keys() | read_texts(layout).keys())
     return True
-
-
-def _read(path: Path) -> str:
-    return path.read_bytes().decode("utf-8", "surrogateescape")
 
 
 def _replace(path: Path, text: str, mode: int) -> None:
@@ -158,7 +159,8 @@ def _sync(folder: Path) -> None:
 
 
 @contextmanager
-def _explained(folder: Path) -> Iterator[None]:
+def explained(folder: Path) -> Iterator[None]:
+    """Turn the system's refusals into NotPermitted and HAProxyUnavailable, with the path."""
     try:
         yield
     except PermissionError as error:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from proxyctl.haproxy.answers import parse_alerts, parse_proc
 from proxyctl.haproxy.files import Layout
-from proxyctl.haproxy.reloading import wait_until_alive
+from proxyctl.haproxy.reloading import expect_worker
 from proxyctl.haproxy.socket import RuntimeSocket
 from proxyctl.problems import ConfigRejected, HAProxyUnavailable
 
@@ -104,7 +104,7 @@ class EmbeddedProcess:
         deadline = time.monotonic() + self._patience
         while self.alive():
             with suppress(HAProxyUnavailable):
-                wait_until_alive(self._master, 0)
+                expect_worker(self._master)
                 return
             if time.monotonic() > deadline:
                 raise HAProxyUnavailable(f"HAProxy (pid {self.pid}) does not answer: {self.log}")

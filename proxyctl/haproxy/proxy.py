@@ -9,18 +9,27 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from proxyctl.haproxy import answers, files, observing, reloading, runtime, validate
+from proxyctl.haproxy.digests import Digests
 from proxyctl.haproxy.files import Layout
 from proxyctl.haproxy.process import EmbeddedProcess
 from proxyctl.haproxy.socket import Conversation, NotListening, RuntimeSocket
 from proxyctl.plan.capabilities import Capabilities, capabilities_of
 from proxyctl.plan.steps import Plan, Reload, Start, Step, WriteFiles
-from proxyctl.problems import CommandRejected, ConfigRejected, HAProxyUnavailable
-from proxyctl.state.model import Running
+from proxyctl.problems import (
+    CommandRejected,
+    ConfigRejected,
+    HAProxyAbsent,
+    HAProxyUnavailable,
+    ProxyctlError,
+)
+from proxyctl.state.model import OldWorker, Running
 from proxyctl.state.render import SECTIONS_MAP
 
 _POLL = 0.02
 _REFUSING = 0.5
 """Seconds that a socket may refuse before HAProxy counts as dead: 2.6 does while it reloads."""
+_MASTER_TELLS = 0.5
+"""Seconds that the master may take to tell of its workers."""
 _REMOVAL = 0.3
 """Seconds that all removals of a plan together may wait for connections to end."""
 
@@ -33,21 +42,22 @@ class HAProxy:
         layout: Layout,
         *,
         binary: str = "haproxy",
-        before: Iterable[Path | str] = (),
+        before: Iterable[Path | str] | None = None,
         process: EmbeddedProcess | None = None,
         patience: float = 15.0,
     ) -> None:
         """Use the HAProxy of *layout*.
 
-        `before`: the files that it reads before ours (mode attach). `process`: who starts it in
-        mode embedded; without one, a start is waited for. `patience`: seconds for a reload or a
-        start.
+        `before`: the files that it reads before ours (mode attach); None: ours are all. `process`:
+        who starts it in mode embedded; without one, its unit does. `patience`: seconds for a
+        reload.
         """
         self.layout = layout
         self._binary = binary
-        self._before = tuple(before)
+        self._before = None if before is None else tuple(before)
         self._process = process
         self._patience = patience
+        self._digests = Digests(layout)
         self._socket = RuntimeSocket(layout.master_socket)
         own = layout.worker_socket
         self._worker = RuntimeSocket(own, prefix="") if own else None
@@ -59,7 +69,7 @@ class HAProxy:
         """
         begun = time.monotonic()
         while True:
-            on_disk = files.read_digests(self.layout)
+            on_disk = self._digests.read()
             try:
                 with self._talk() as talk:
                     running = observing.observe(talk, self.layout, on_disk)
@@ -91,12 +101,23 @@ class HAProxy:
         try:
             with self._talk() as talk:
                 return int(answers.parse_info(talk.ask("show info")).get("Pid", 0))
-        except HAProxyUnavailable:
+        except ProxyctlError:
             return 0
+
+    def old_workers(self) -> tuple[OldWorker, ...]:
+        """Return the workers that still finish what they had before a reload; () if nobody tells.
+
+        Asks the master only, and not for long: it is for somebody who waits for `status`.
+        """
+        try:
+            told = self._socket.ask_master("show proc", timeout=_MASTER_TELLS)
+        except ProxyctlError:
+            return ()
+        return answers.parse_proc(told).old
 
     def check(self, texts: Mapping[str, str]) -> None:
         """Let `haproxy -c` read *texts*; raises ConfigRejected."""
-        validate.check(texts, binary=self._binary, folder=self.layout.folder, before=self._before)
+        validate.check(texts, binary=self._binary, layout=self.layout, before=self._before)
 
     def apply(self, plan: Plan) -> None:
         """Carry the steps out in their order; raises at the first that fails.
@@ -167,7 +188,14 @@ class HAProxy:
         if self._process:
             self._process.start()
         else:
-            reloading.wait_until_alive(self._socket, self._patience)
+            self._expect()
+
+    def _expect(self) -> None:
+        """Find HAProxy running by now; a unit may take its time, which is not to be waited for."""
+        try:
+            reloading.expect_worker(self._socket)
+        except NotListening as nobody:
+            raise HAProxyAbsent(str(nobody)) from nobody
 
     def _is_dead(self) -> bool:
         if not self.layout.master_socket.exists():

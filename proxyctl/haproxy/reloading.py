@@ -89,16 +89,7 @@ def _compare(
         raise HAProxyUnavailable(f"HAProxy was reloaded, but does not read {layout.config}")
 
 
-def wait_until_alive(master: RuntimeSocket, patience: float) -> None:
-    """Return as soon as a worker answers; raises HAProxyUnavailable after `patience` seconds."""
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            if parse_info(master.ask(["show info"])[0]).get("Pid"):
-                return
-        except HAProxyUnavailable:
-            if time.monotonic() > deadline:
-                raise
-        if time.monotonic() > deadline:
-            raise HAProxyUnavailable(f"{master.path}: no worker answers")
-        time.sleep(_POLL)
+def expect_worker(master: RuntimeSocket) -> None:
+    """Return if a worker answers now. Raises HAProxyUnavailable; NotListening without a master."""
+    if not parse_info(master.ask(["show info"])[0]).get("Pid"):
+        raise HAProxyUnavailable(f"{master.path}: no worker answers")

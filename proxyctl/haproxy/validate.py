@@ -1,43 +1,66 @@
 """What HAProxy itself says about a configuration, before anything of it is written (`-c`)."""
 
+import re
+import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from proxyctl.haproxy import files
 from proxyctl.haproxy.answers import Alert, parse_alerts
+from proxyctl.haproxy.files import Layout
+from proxyctl.haproxy.scratch import private_folder
 from proxyctl.problems import ConfigRejected, HAProxyUnavailable
 from proxyctl.state.model import CERTS, CRT_LIST
 from proxyctl.state.render import CONFIG
+
+_SETTING = "haproxy.binary in config.toml"
+_OLDEST = (2, 6)
+_PATIENCE = 10.0
+_VERSION = re.compile(r"HA-?Proxy version (\d+)\.(\d+)")
+"""First line of `haproxy -v`; before 2.4 the name had a hyphen."""
+_NO_LISTENER = 2
+"""Exit status of `haproxy -c`, explained on stdout only: "Configuration file has no error but will
+not start (no listener) => exit(2)." (2.6, 3.0)."""
+_DEAF = "it has no error, but HAProxy would not start: nothing listens (no frontend has a `bind`)"
 
 
 def check(
     texts: Mapping[str, str],
     *,
     binary: str,
-    folder: Path | None = None,
-    before: Iterable[Path | str] = (),
+    layout: Layout | None = None,
+    before: Iterable[Path | str] | None = None,
     timeout: float = 30.0,
 ) -> None:
     """Let `haproxy -c` read *texts* in a private folder, after the files *before*.
 
-    `folder` is where they will live: names of maps and certificates that begin with it are looked
-    for in the private folder. Addresses are literals, so that no DNS is asked.
-    Raises ConfigRejected with the lines of our haproxy.cfg, HAProxyUnavailable without a binary.
+    `layout` is where they will live: names of maps and certificates that begin with its folder
+    are looked for in the private one. Addresses are literals, so that no DNS is asked. Without
+    `before` *texts* are the whole configuration, and have to listen somewhere; with it, files that
+    nobody named may.
+    Raises ConfigRejected with the lines of our haproxy.cfg, HAProxyUnavailable without a binary,
+    or with one that is no HAProxy that we know: another program may accept anything.
     """
-    with TemporaryDirectory(prefix="proxyctl-check-") as name:
-        private = files.Layout(Path(name), Path(name) / "none.sock")
+    require_haproxy(binary)
+    folder = layout.folder if layout else None
+    with private_folder(layout.scratch if layout else None) as name:
+        private = Layout(name, name / "none.sock")
         here = dict(texts)
         if folder is not None:
             for file in here.keys() & {CONFIG, CRT_LIST}:
                 here[file] = _moved(here[file], folder, private.folder)
         files.write(private, here, here)
-        others = [_redirected(str(other), folder, private.folder) for other in before]
-        result = _run(binary, [*others, str(private.config)], name, timeout)
+        others = [_redirected(str(other), folder, private.folder) for other in before or ()]
+        arguments = [word for one in (*others, str(private.config)) for word in ("-f", one)]
+        result = _run([binary, "-c", *arguments], str(name), timeout)
         if result.returncode < 0:
             raise HAProxyUnavailable(f"{binary} -c was ended by signal {-result.returncode}")
-        if result.returncode:
+        if result.returncode == _NO_LISTENER and "no listener" in result.stdout:
+            if before is None:
+                raise ConfigRejected(((None, _DEAF),))
+        elif result.returncode:
             alerts = _alerts(result.stderr, str(private.config))
             raise ConfigRejected(
                 tuple((line, text.replace(f"{name}/", "")) for line, text in alerts)
@@ -48,6 +71,29 @@ def _moved(text: str, folder: Path, private: Path) -> str:
     for part in (files.MAPS, CERTS):
         text = text.replace(f"{folder}/{part}/", f"{private}/{part}/")
     return text
+
+
+def require_haproxy(binary: str) -> None:
+    """Raise HAProxyUnavailable unless a program calls itself HAProxy, and is new enough.
+
+    One that does is not asked again, unless its file is replaced: an update does not end us.
+    """
+    found = shutil.which(binary)
+    if found is None:
+        raise HAProxyUnavailable(f"{_SETTING}: there is no program {binary!r}")
+    status = Path(found).stat()
+    _require(found, (status.st_ino, status.st_mtime_ns))
+
+
+@lru_cache(maxsize=4)
+def _require(binary: str, _identity: tuple[int, int]) -> None:
+    said = _run([binary, "-v"], "/", _PATIENCE).stdout
+    version = _VERSION.match(said)
+    if not version:
+        raise HAProxyUnavailable(f"{_SETTING}: {binary} does not call itself HAProxy")
+    if tuple(map(int, version.groups())) < _OLDEST:
+        number = ".".join(version.groups())
+        raise HAProxyUnavailable(f"{_SETTING}: {binary} is HAProxy {number}, older than 2.6")
 
 
 def _redirected(config: str, folder: Path | None, private: Path) -> str:
@@ -70,13 +116,11 @@ def _alerts(stderr: str, file: str) -> tuple[Alert, ...]:
     return parse_alerts(stderr, file=file) or last
 
 
-def _run(
-    binary: str, configs: Iterable[str], folder: str, timeout: float
-) -> subprocess.CompletedProcess[str]:
-    arguments = [word for config in configs for word in ("-f", config)]
+def _run(command: list[str], folder: str, timeout: float) -> subprocess.CompletedProcess[str]:
+    what = " ".join(command[:2])
     try:
         return subprocess.run(
-            [binary, "-c", *arguments],
+            command,
             check=False,
             cwd=folder,
             stdin=subprocess.DEVNULL,
@@ -86,6 +130,6 @@ def _run(
             timeout=timeout,
         )
     except subprocess.TimeoutExpired as error:
-        raise HAProxyUnavailable(f"{binary} -c took more than {timeout:g} s") from error
+        raise HAProxyUnavailable(f"{what} took more than {timeout:g} s") from error
     except OSError as error:
-        raise HAProxyUnavailable(f"{binary}: {error.strerror}") from error
+        raise HAProxyUnavailable(f"{what}: {error.strerror}") from error

@@ -43,6 +43,7 @@ def certificate_steps(desired: Desired, rendered: Rendered, running: Running) ->
         if not _is_the_same(one, loaded):
             if len(rendered.texts[one.file]) > room:
                 reasons.append(f"{one.file} is too big for a command")
+                continue
             new.append(PutCertificate(one))
         if loaded is None or loaded.hosts != one.hosts:
             new.append(ServeCertificate(one.file, one.hosts))

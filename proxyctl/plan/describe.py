@@ -1,9 +1,12 @@
 """Steps in words, for `proxyctl diff`, the log and the history."""
 
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import assert_never
 
 from proxyctl.plan.steps import (
     AddServer,
+    Plan,
     PutCertificate,
     PutMapEntry,
     Reload,
@@ -19,30 +22,40 @@ from proxyctl.plan.steps import (
     Step,
     WriteFiles,
 )
-from proxyctl.state.spares import CLAIMS_MAP
+from proxyctl.state.model import Running
+from proxyctl.state.spares import CLAIMS_MAP, route_names
+
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
-def describe(step: Step) -> tuple[str, str, str]:
-    """Return a sign (`+`, `~`, `-`, `!`), what is changed, and how."""
+def describe(step: Step, names: Mapping[str, str] = _NONE) -> tuple[str, str, str]:
+    """Return a sign (`+`, `~`, `-`, `!`), what is changed, and how.
+
+    `names`: spare -> the backend that it stands for, whose name a person knows.
+    """
     match step:
-        case WriteFiles(names):
-            return "~", "files", ", ".join(names)
+        case WriteFiles(files):
+            return "~", "files", ", ".join(files)
         case AddServer(backend, server):
-            return "+", f"{backend}/{server.name}", f"server {server.socket_address}"
+            return (
+                "+",
+                f"{names.get(backend, backend)}/{server.name}",
+                f"server {server.socket_address}",
+            )
         case RemoveServer(backend, name):
-            return "-", f"{backend}/{name}", "server"
+            return "-", f"{names.get(backend, backend)}/{name}", "server"
         case SetServerAddress(backend, name, address, port):
-            return "~", f"{backend}/{name}", f"address {address} port {port}"
+            return "~", f"{names.get(backend, backend)}/{name}", f"address {address} port {port}"
         case SetServerWeight(backend, name, weight):
-            return "~", f"{backend}/{name}", f"weight {weight}"
+            return "~", f"{names.get(backend, backend)}/{name}", f"weight {weight}"
         case SetServerState(backend, name, state):
-            return "~", f"{backend}/{name}", f"state {state}"
+            return "~", f"{names.get(backend, backend)}/{name}", f"state {state}"
         case PutMapEntry(map=file, key=key, value=value) if file == CLAIMS_MAP:
             return "+", key, f"by spare {value.partition('|')[0]}"
         case RemoveMapEntry(map=file, key=key) if file == CLAIMS_MAP:
             return "-", key, "its spare"
         case PutMapEntry(_, key, value):
-            return "+", key, f"to backend {value}"
+            return "+", key, f"to backend {names.get(value, value)}"
         case RemoveMapEntry(_, key):
             return "-", key, "route"
         case ReplaceMap(file, entries):
@@ -59,3 +72,20 @@ def describe(step: Step) -> tuple[str, str, str]:
             return "!", "start", "HAProxy does not run"
         case _:
             assert_never(step)
+
+
+def names_for(steps: Iterable[Step], *seen: Running) -> dict[str, str]:
+    """Return the backends by the spares that stand for them, or will after the steps."""
+    names: dict[str, str] = {}
+    for running in seen:
+        names |= route_names(running)
+    for step in steps:
+        if isinstance(step, PutMapEntry) and step.map == CLAIMS_MAP:
+            names[step.value.partition("|")[0]] = step.key
+    return names
+
+
+def words_of(plan: Plan, *seen: Running) -> str:
+    """Return the steps of a plan on one line; `seen` tell whom the spares stand for."""
+    names = names_for(plan.steps, *seen)
+    return "; ".join(" ".join(describe(step, names)) for step in plan.steps)

@@ -51,14 +51,20 @@ MANY = 50
 
 
 def make_plan(
-    desired: Desired, rendered: Rendered, running: Running, *, quiet: bool = False
+    desired: Desired,
+    rendered: Rendered,
+    running: Running,
+    *,
+    quiet: bool = False,
+    reload: bool = True,
 ) -> Plan:
     """Return the steps that make HAProxy what it should be: none if it is.
 
     `quiet`: nothing has happened for a while, so that a reload for good housekeeping may be
-    among them.
+    among them. Without `reload`: only what can be done at run time, since the reload was refused,
+    and with it the files.
     """
-    files = _changed_files(rendered, running)
+    files = _changed_files(rendered, running) if reload else ()
     steps: list[Step] = [WriteFiles(files)] if files else []
     if not running.alive:
         return Plan((*steps, Start()), rendered.texts)
@@ -67,7 +73,8 @@ def make_plan(
     gone, new = _map_steps(desired, running, placement.loaded)
     steps += [*gone, *away]
     certificates = certificate_steps(desired, rendered, running)
-    if reasons := (*placement.reasons, *certificates.reasons):
+    reasons = (*placement.reasons, *certificates.reasons)
+    if reasons and reload:
         steps.append(Reload(reasons))
     else:
         steps += [*certificates.new, *_claim_steps(placement), *towards, *new, *tidy]

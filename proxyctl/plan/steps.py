@@ -128,7 +128,7 @@ class Reload:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """HAProxy does not run: start it (mode embedded), or wait for its own unit (own, attach)."""
+    """HAProxy does not run: start it (mode embedded); its own unit is to (own, attach)."""
 
 
 Step = (

@@ -91,6 +91,7 @@ def _pod(
         published=owner.published,
         rootless=rootless,
         created=pod.created,
+        started=owner.started,
     )
 
 
@@ -115,6 +116,7 @@ def _container(
         published=container.published,
         rootless=rootless,
         created=container.created,
+        started=container.started,
     )
 
 
@@ -128,6 +130,7 @@ def _member(container: ContainerFacts, image: ImageFacts | None, *, alone: bool 
         image=container.image,
         exposed=tuple(sorted({*container.exposed, *(image.exposed if image else ())})),
         health=container.health,
+        started=container.started,
     )
 
 

@@ -123,9 +123,9 @@ class PodmanApi:
         return answer
 
     def _get(self, path: str, *, single: bool = False, **options: Any) -> Any:
-        """Return the JSON at `path`; of a `single` object, None for 404, else Unreadable."""
+        """Return the JSON at `path`; of a `single` object, None if it is gone, else Unreadable."""
         response = self._request(path, single=single, **options)
-        if single and response.status_code == 404:
+        if single and _is_gone(response):
             return None
         if response.status_code != 200:
             kind = Unreadable if single else SourceUnavailable
@@ -173,6 +173,16 @@ def _complaint(response: Any) -> str:
     return f"HTTP {response.status_code}: {' '.join(words.split()):.200}"
 
 
+def _is_gone(response: Any) -> bool:
+    """Tell whether Podman says that there is no such object.
+
+    What is removed while it is asked for is no 404, but "no such container" with 500 (4.3.1).
+    """
+    if response.status_code == 500:
+        return _complaint(response).endswith(("no such container", "no such pod"))
+    return bool(response.status_code == 404)
+
+
 def _chain(error: BaseException) -> Iterator[BaseException]:
     """Yield an error and what it was made from: podman-py wraps what happened up to four times."""
     link: BaseException | None = error
@@ -192,6 +202,7 @@ def _named_timeout(error: BaseException) -> bool:
 
 def _advice(url: str, error: BaseException) -> str:
     """Return what is wrong with the connection, and what to do about it."""
+    systemctl = "systemctl --user" if "/run/user/" in url else "systemctl"
     numbers = {link.errno for link in _chain(error) if isinstance(link, OSError)}
     links = list(_chain(error))
     if any(isinstance(link, PermissionError) for link in links):
@@ -199,9 +210,9 @@ def _advice(url: str, error: BaseException) -> str:
             f"not permitted to use Podman's socket {url}: run as root, or as a member of its group"
         )
     if any(isinstance(link, FileNotFoundError) for link in links):
-        return f"there is no Podman socket at {url}: systemctl enable --now podman.socket"
+        return f"there is no Podman socket at {url}: {systemctl} enable --now podman.socket"
     if any(isinstance(link, ConnectionRefusedError) for link in links):
-        return f"nobody listens on Podman's socket {url}: systemctl restart podman.socket"
+        return f"nobody listens on Podman's socket {url}: {systemctl} restart podman.socket"
     if _is_late(error) or errno.EAGAIN in numbers:
-        return f"Podman does not answer at {url}: systemctl status podman.service"
+        return f"Podman does not answer at {url}: {systemctl} status podman.service"
     return f"Podman at {url} cannot be asked: {links[-1]}"

@@ -142,7 +142,7 @@ class EventThread(threading.Thread):
         if self.healthy:
             self._wakeup.ring(self._source, EVERYTHING)
         if error != self.last_error:
-            log.warning("%s: no events: %s", self._source, error)
+            log.warning("%s: no events: %s", self._source.rstrip(":"), error)
         self.healthy, self.last_error = False, error
 
     def _delay(self) -> float:

@@ -264,7 +264,7 @@ class EarlyBell(threading.Thread):
     def _note(self, error: str) -> None:
         self.healthy = False
         if error != self._last_error:
-            log.debug("%s: no early events: %s", self._source, error)
+            log.debug("%s: no early events: %s", self._source.rstrip(":"), error)
         self._last_error = error
 
 

@@ -47,7 +47,7 @@ def resolve(claims: Iterable[Claim], served: Mapping[Match, str]) -> Resolution:
     """Return the winners; `served` tells which claim had each match so far."""
     contested: dict[Match, list[Claim]] = defaultdict(list)
     for claim in claims:
-        for match in claim.matches:
+        for match in dict.fromkeys(claim.matches):
             contested[match].append(claim)
     won: dict[tuple[Claim, ...], list[Match]] = defaultdict(list)
     problems: set[Problem] = set()
@@ -118,6 +118,8 @@ def _digest(match: Match) -> str:
 
 
 def _lost(match: Match, winner: Claim, loser: Claim) -> Problem:
+    if winner.workload.uid == loser.workload.uid:
+        return _asked_twice(match, winner, loser)
     other, label = winner.workload, "proxyctl.host" if match.host else "proxyctl.entrypoint"
     effect = f"{other.subject} keeps it; {loser.workload.subject} does not get these requests"
     return Problem(
@@ -129,6 +131,24 @@ def _lost(match: Match, winner: Claim, loser: Claim) -> Problem:
         fix=f"give one another {label}, or both the same proxyctl.group to share the traffic",
         workload=loser.workload.uid,
     )
+
+
+def _asked_twice(match: Match, winner: Claim, loser: Claim) -> Problem:
+    first, second = _called(winner), _called(loser)
+    other = "host or path" if match.host else "entrypoint"
+    return Problem(
+        id="PX206",
+        subject=loser.workload.subject,
+        summary=f"has two routes that ask for {match}",
+        where=f"{first} (port {winner.port}) and {second} (port {loser.port})",
+        effect=f"{first} gets these requests, {second} does not",
+        fix=f"give one of them another {other}, or both the same group",
+        workload=loser.workload.uid,
+    )
+
+
+def _called(claim: Claim) -> str:
+    return f"its route {claim.name}" if claim.name else "its unnamed route"
 
 
 def _differences(members: tuple[Claim, ...]) -> Iterable[Problem]:

@@ -26,7 +26,7 @@ def locate(workload: Workload, route: Route, port: int) -> Found:
     """Return where a route's requests go: nowhere while the workload does not run."""
     if workload.servers:
         return _static(workload, port), ()
-    if workload.phase in {Phase.STOPPED, Phase.GONE}:
+    if workload.phase in {Phase.STOPPED, Phase.FLAPPING, Phase.GONE}:
         return (), ()
     if route.address == "published":
         return _published(workload, port, "address=published asks for a published port")

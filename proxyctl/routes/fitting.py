@@ -75,6 +75,10 @@ def _entrypoint_misfits(
     if wrong:
         why = f"there is no entrypoint {', '.join(wrong)} of mode {route.mode}"
         return [mistakes.misfit(workload, label, ",".join(route.entrypoint), why, fix)]
+    usual = [name for name in fitting if settings.entrypoints[name].default]
+    if route.mode == "http" and not route.entrypoint and not usual:
+        why = "it names no entrypoint, and none of mode http is marked default"
+        return [mistakes.misfit(workload, label, "", why, fix)]
     if route.mode == "tcp" and not route.entrypoint:
         why = "a tcp route needs an entrypoint"
         return [mistakes.misfit(workload, asked.label("mode"), "tcp", why, fix)]

@@ -15,6 +15,8 @@ from pydantic import BeforeValidator
 
 MAX_LENGTH = 4096
 """No value is longer, in characters: the line that it ends up in has to fit HAProxy's buffers."""
+MAX_HEADER = 1024
+"""No header's value is longer, in characters."""
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?", re.ASCII)
 _HOST_PART = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
@@ -206,8 +208,8 @@ def parse_header_text(text: str) -> str:
     """Return free text for a header: anything but control characters."""
     if _CONTROL.search(text):
         raise ValueError("expected text without control characters or line breaks")
-    if len(text) > 1024:
-        raise ValueError("expected at most 1024 characters")
+    if len(text) > MAX_HEADER:
+        raise ValueError(f"expected at most {MAX_HEADER} characters")
     return text.strip(" ")
 
 

@@ -27,6 +27,8 @@ class Phase(StrEnum):
     """Podman has begun to stop it: no new requests."""
     STOPPED = "stopped"
     """Created, exited or paused: it holds its route, and answers nothing."""
+    FLAPPING = "flapping"
+    """Started again and again: held back until it stays; it holds its route, as if stopped."""
     GONE = "gone"
     """Removed a moment ago: its requests wait for a successor for a while."""
 
@@ -82,6 +84,8 @@ class Member:
     exposed: tuple[int, ...] = ()
     """TCP ports of --expose and of the image's EXPOSE, sorted (Podman >= 5.1 tells --expose)."""
     health: Health = Health.NONE
+    started: int = field(default=0, compare=False)
+    """As a workload's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +111,8 @@ class Workload:
     """Its bridge addresses exist but cannot be reached from the host."""
     created: int = 0
     """Nanoseconds since the epoch: the older workload keeps a contested route."""
+    started: int = field(default=0, compare=False)
+    """Seconds since the epoch of its last start; 0: not told. It is the same one afterwards."""
     servers: tuple[str, ...] = ()
     """`address:port` of a static entry's servers, as written; empty for Podman's workloads."""
     origin: str = field(default="", compare=False)

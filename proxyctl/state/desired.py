@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from proxyctl.recent import Recent
-from proxyctl.routes.claims import Claim
+from proxyctl.routes.claims import Claim, Match
 from proxyctl.routes.conflicts import Share
 from proxyctl.routes.endpoints import Endpoint
 from proxyctl.routes.route import Route
@@ -112,16 +112,20 @@ def map_of(entrypoint: str) -> str:
 
 def _maps(shares: Iterable[Share], settings: Settings) -> tuple[Map, ...]:
     entries: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    modes = {name: entrypoint.mode for name, entrypoint in settings.entrypoints.items()}
     for share in shares:
         for match in share.matches:
-            if modes[match.entrypoint] == "tcp":
-                entries[TCP_MAP].append((match.entrypoint, share.name))
-            else:
-                key = f"{_host_key(match.host)}{match.path}/"
-                entries[map_of(match.entrypoint)].append((key, share.name))
-    files = {map_of(name) for name, mode in modes.items() if mode == "http"} | {TCP_MAP}
+            file, key = place_of(match)
+            entries[file].append((key, share.name))
+    http = (name for name, one in settings.entrypoints.items() if one.mode == "http")
+    files = {*map(map_of, http), TCP_MAP}
     return tuple(Map(file=file, entries=tuple(sorted(entries[file]))) for file in sorted(files))
+
+
+def place_of(match: Match) -> tuple[str, str]:
+    """Return the file of the map and the key in it by which HAProxy finds a match."""
+    if not match.host:
+        return TCP_MAP, match.entrypoint
+    return map_of(match.entrypoint), f"{_host_key(match.host)}{match.path}/"
 
 
 def _host_key(host: str) -> str:

@@ -14,7 +14,7 @@ def names_nobody(subject: str, workload: str, name: str, known: Iterable[str]) -
     close = get_close_matches(name, tuple(known), n=1)
     hint = f"did you mean {close[0]} ?      " if close else ""
     return Problem(
-        id="PX206",
+        id="PX207",
         subject=subject,
         summary=f"asks for a certificate that there is not: {name}",
         where=f"proxyctl.tls={name}",
@@ -27,7 +27,7 @@ def names_nobody(subject: str, workload: str, name: str, known: Iterable[str]) -
 def not_covered(subject: str, workload: str, name: str, host: str) -> Problem:
     """The label `tls` names a certificate that is for other names."""
     return Problem(
-        id="PX207",
+        id="PX208",
         subject=subject,
         summary=f"asks for a certificate that is not for {host}",
         where=f"proxyctl.tls={name}",

@@ -185,6 +185,7 @@ class Global:
     maxconn: int = 0
     """0: HAProxy computes it from the limit of file descriptors."""
     hard_stop_after: str = "15m"
+    max_old_workers: int = 16
     log: str = ""
     spares: tuple[tuple[str, int], ...] = ()
     """How many spare backends of each kind (see `state.spares`), sorted."""
@@ -230,6 +231,17 @@ class RunningServer:
     id: int = 0
     sessions: int = field(default=0, compare=False)
     """How many requests or connections it has at this moment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OldWorker:
+    """A worker of before a reload, which finishes its connections (`show proc`)."""
+
+    pid: int
+    reloads: int
+    """So many reloads ago it was the current one."""
+    uptime: int
+    """Seconds since it was started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,9 +58,47 @@ def is_spare(name: str) -> bool:
     return spare_kind(name) is not None
 
 
+def _is_for_spares(defaults: str) -> bool:
+    return defaults.startswith("::spare-")
+
+
+_SPARE_SECTIONS = {"backend": is_spare, "defaults": _is_for_spares}
+"""Word of a section -> whether one of a name is there for the spares."""
+
+
 def spare_kind(name: str) -> str | None:
     """Return the kind of a spare by its name, None if it is no spare's."""
     return next((kind for kind in KINDS if name.startswith(f"::{kind}-")), None)
+
+
+def folded(config: str, whole: str) -> str:
+    """Return haproxy.cfg with one line in the place of all spares; `whole` shows them.
+
+    Comments above a section belong to it, so that those above the first spare go as well.
+    """
+    kept: list[str] = []
+    above: list[str] = []
+    place: int | None = None
+    count = 0
+    in_spare = False
+    for line in config.splitlines():
+        if line.startswith("#"):
+            above.append(line)
+            in_spare = False
+            continue
+        if line and not line[0].isspace():
+            word, _, rest = line.partition(" ")
+            name = rest.partition(" ")[0]
+            in_spare = _SPARE_SECTIONS[word](name) if word in _SPARE_SECTIONS else False
+            count += in_spare and word == "backend"
+            if in_spare and place is None:
+                place = len(kept)
+        if not in_spare:
+            kept += [*above, line]
+        above = []
+    if place is not None:
+        kept.insert(place, f"# {count} spare backends: {whole}\n")
+    return "\n".join([*kept, *above])
 
 
 def options_digest(backend: Backend) -> str:

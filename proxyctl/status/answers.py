@@ -5,15 +5,17 @@ ever added.
 """
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
-from proxyctl.plan.describe import describe
-from proxyctl.plan.steps import cost_of
+from proxyctl.plan.describe import describe, names_for
+from proxyctl.plan.steps import Reload, cost_of
 from proxyctl.problems import Problem, Severity
 from proxyctl.routes.workload import Workload
 from proxyctl.state.certificates import INTERNAL
 from proxyctl.state.digest import digest
 from proxyctl.state.render import CONFIG
+from proxyctl.status import troubles
 from proxyctl.status.excerpt import map_rows_of, sections_of
 from proxyctl.status.rows import rows
 from proxyctl.status.view import Change, SourceState, View
@@ -32,8 +34,11 @@ def failure(message: str) -> Document:
     return document("Error", error=message)
 
 
-def status(view: View, *, service: bool = True) -> Document:
-    """Return how everything fares; `service` is False where no service runs to tell it."""
+def status(view: View, *, now: float, service: bool = True) -> Document:
+    """Return how everything fares; `service` is False where no service runs to tell it.
+
+    `now`: seconds since the epoch, at the moment of asking; `observed` is when it was so.
+    """
     found = rows(view)
     published = {(row["entrypoint"], row["host"], row["path"]) for row in found}
     served = {(row["entrypoint"], row["host"], row["path"]) for row in found if row["up"]}
@@ -42,18 +47,36 @@ def status(view: View, *, service: bool = True) -> Document:
         healthy=is_healthy(view),
         service=service,
         version=view.version,
-        time=view.time,
-        uptime=max(0, int(view.time - view.started)) if service else 0,
+        time=now,
+        observed=view.time,
+        uptime=max(0, int(now - view.started)) if service else 0,
         problems=_problems(view.problems),
         haproxy=_haproxy(view),
         sources=[_source(source) for source in view.sources],
         workloads=len(view.workloads),
+        flapping=_flapping(view),
         routes={"total": len(published), "up": len(served)},
         certificates=_certificates(view),
         pending=plan(view)["items"],
         counters=dict(sorted(view.counters.items())),
         last_change=_change(view.changes[-1]) if view.changes else None,
     )
+
+
+def _flapping(view: View) -> list[Document]:
+    return [
+        {
+            "kind": str(workload.kind),
+            "workload": workload.name,
+            "source": workload.source,
+            "container": found.container,
+            "starts": found.starts,
+            "until": found.until,
+            "look_at": troubles.look_at(workload, found.container),
+        }
+        for workload in view.workloads
+        if (found := view.flapping.get(workload.uid))
+    ]
 
 
 def is_healthy(view: View) -> bool:
@@ -87,6 +110,7 @@ def _haproxy(view: View) -> Document:
         "pid": view.running.pid,
         "mode": view.settings.haproxy.mode,
         "error": view.haproxy_error,
+        "old_workers": [asdict(worker) for worker in view.old_workers],
     }
 
 
@@ -142,9 +166,12 @@ def _change(change: Change) -> Document:
 def plan(view: View) -> Document:
     """Return what is still to be done: nothing where HAProxy is what it should be."""
     items = []
+    names = names_for(view.plan.steps, view.running)
     for step in view.plan.steps:
-        sign, what, how = describe(step)
-        items.append({"sign": sign, "what": what, "how": how, "cost": cost_of(step)})
+        sign, what, how = describe(step, names)
+        reasons = list(step.reasons) if isinstance(step, Reload) else []
+        cost = cost_of(step)
+        items.append({"sign": sign, "what": what, "how": how, "cost": cost, "reasons": reasons})
     return document(
         "Plan", cost=view.plan.cost, items=items, error=view.haproxy_error, blind=_blind(view)
     )

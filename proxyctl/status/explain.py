@@ -6,10 +6,12 @@ git.example.com[:port][/path], http://…           a request: what HAProxy woul
 
 from difflib import get_close_matches
 
+from proxyctl.routes.mistakes import shown
 from proxyctl.routes.workload import Kind, Workload
 from proxyctl.status.answers import Document, document
 from proxyctl.status.explain_request import Target, explain_request, parse_target
 from proxyctl.status.explain_workload import explain_workload
+from proxyctl.status.verdict import Verdict, best
 from proxyctl.status.view import View
 
 _SHORTEST_ID = 6
@@ -20,21 +22,19 @@ def explanation(view: View, target: str) -> Document:
     found = workloads_called(view, target)
     if found:
         parts = [explain_workload(view, workload) for workload in found]
-        routed = any(part["routed"] for part in parts)
-        verdict = "PUBLISHED" if routed else "NOT PUBLISHED"
+        verdict = best((part["verdict"] for part in parts), Verdict.NOT_PUBLISHED)
         return _explanation(target, verdict, workloads=parts)
     request = parse_target(target)
     if request is None or _is_mere_name(view, target, request):
-        return _explanation(target, "NO ROUTE", reason=_unknown(view, target))
+        return _explanation(target, Verdict.NO_ROUTE, reason=_unknown(view, target))
     lookups, reason = explain_request(view, request)
-    routed = any(part["routed"] for part in lookups)
-    verdict = "PUBLISHED" if routed else "NO ROUTE"
+    verdict = best((part["verdict"] for part in lookups), Verdict.NO_ROUTE)
     return _explanation(target, verdict, lookups=lookups, reason=reason)
 
 
 def _explanation(
     target: str,
-    verdict: str,
+    verdict: Verdict,
     *,
     workloads: list[Document] | None = None,
     lookups: list[Document] | None = None,
@@ -43,8 +43,8 @@ def _explanation(
     return document(
         "Explanation",
         target=target,
-        verdict=verdict,
-        routed=verdict == "PUBLISHED",
+        verdict=str(verdict),
+        routed=verdict is Verdict.PUBLISHED,
         reason=reason,
         workloads=workloads or [],
         lookups=lookups or [],
@@ -83,7 +83,10 @@ def _has_id(workload: Workload, prefix: str) -> bool:
 
 def _is_mere_name(view: View, target: str, request: Target) -> bool:
     """Tell whether *target* looks like the name of a pod, and no route has it as its host."""
-    if "." in target or ":" in target or "/" in target:
+    kind, slash, name = target.partition("/")
+    if slash and (kind not in set(Kind) or "/" in name):
+        return False
+    if not slash and ("." in target or ":" in target):
         return False
     return not any(m.host == request.host for share in view.shares for m in share.matches)
 
@@ -91,6 +94,10 @@ def _is_mere_name(view: View, target: str, request: Target) -> bool:
 def _unknown(view: View, target: str) -> str:
     names = {w.name for w in view.workloads} | {m.name for w in view.workloads for m in w.members}
     hosts = {match.host for share in view.shares for match in share.matches if match.host}
-    close = get_close_matches(target, sorted(names | hosts), n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    return f"no pod, container, static route or host is called {target!r}{hint}"
+    kind, slash, name = target.partition("/")
+    of_kind = bool(slash) and kind in set(Kind)
+    sought = name if of_kind else target
+    close = get_close_matches(sought, sorted(names | hosts), n=1)
+    hint = f"; did you mean {close[0]}?" if close and close[0] != sought else ""
+    what = kind if of_kind else "pod, container, static route or host"
+    return f"no {what} is called {shown(sought)!r}{hint}"

@@ -1,6 +1,7 @@
 """What HAProxy would do with a request: entrypoint, keys in the order of asking, backend. Pure."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from proxyctl.routes.claims import Match
@@ -9,12 +10,13 @@ from proxyctl.state.desired import TCP_MAP, map_of
 from proxyctl.state.spares import route_names
 from proxyctl.status.answers import Document
 from proxyctl.status.certificates import certificate_of
-from proxyctl.status.lookup import Asked, Considered, canonical, look_up, winner
+from proxyctl.status.lookup import Asked, Considered, Outcome, canonical, look_up, winner
 from proxyctl.status.rows import rows_of
 from proxyctl.status.urls import default_port, ports, try_it
+from proxyctl.status.verdict import Verdict, best, is_uncertain, of_map, own_frontend, silence, why
 from proxyctl.status.view import View
 
-_URL = re.compile(r"(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?(?P<host>\[[^]/]*\]|[^:/?#]*)"
+_URL = re.compile(r"(?:(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[^/?#@]*@)?)?(?P<host>\[[^]/]*\]|[^:/?#]*)"
                   r"(?::(?P<port>[0-9]{1,5}))?(?P<path>[/?#].*)?", re.IGNORECASE)  # fmt: skip
 
 
@@ -40,49 +42,63 @@ def parse_target(text: str) -> Target | None:
 def explain_request(view: View, target: Target) -> tuple[list[Document], str]:
     """Return what each entrypoint does with the request, and why there may be none."""
     every = view.settings.entrypoints
-    listening = {
-        name: entrypoint
-        for name, entrypoint in sorted(every.items())
-        if (target.port in ports(entrypoint) if target.port else entrypoint.mode == "http")
-    }
-    if listening:
-        found = [_one(view, name, e, target) for name, e in listening.items()]
-        routed = any(part["routed"] for part in found)
-        return sorted(found, key=lambda part: not part["routed"]), _advice(
-            view, target, routed=routed
-        )
+    chosen = {name: one for name, one in sorted(every.items()) if _is_meant(view, one, target)}
+    if chosen:
+        found = [_one(view, name, e, target) for name, e in chosen.items()]
+        found.sort(key=lambda part: not part["routed"])
+        return found, _advice(view, target, found)
     there = ", ".join(f"{name} {' '.join(e.bind)}" for name, e in sorted(every.items()))
     where = f"on port {target.port}" if target.port else "for HTTP"
     return [], f"no entrypoint listens {where}; entrypoints: {there or 'none'}"
 
 
+def _is_meant(view: View, entrypoint: Entrypoint, target: Target) -> bool:
+    """Tell whether a request may come by an entrypoint; whose ports are not ours, by any."""
+    if target.port and view.settings.haproxy.frontends:
+        return target.port in ports(entrypoint)
+    return entrypoint.mode == "http"
+
+
 def _one(view: View, name: str, entrypoint: Entrypoint, target: Target) -> Document:
     considered: tuple[Considered, ...] = ()
     if entrypoint.mode == "tcp":
-        asked = Asked("", "")
-        backend = dict(_entries(view, TCP_MAP)[0]).get(name, "")
+        file, asked = TCP_MAP, Asked("", "")
+        backend = dict(_entries(view, file)[0]).get(name, "")
     else:
-        asked = canonical(target.host, target.path)
-        considered = () if asked.refusal else look_up(_entries(view, map_of(name))[0], asked)
+        file, asked = map_of(name), canonical(target.host, target.path)
+        considered = () if asked.refusal else look_up(_entries(view, file)[0], asked)
         backend = winner(considered)
+    verdict = of_map(view, file, found=bool(backend))
+    if verdict is Verdict.PUBLISHED and is_uncertain(view, _found(name, considered)):
+        verdict = Verdict.UNCERTAIN
+    frontends = view.settings.haproxy.frontends
     return {
         "entrypoint": name,
         "mode": entrypoint.mode,
-        "bind": list(entrypoint.bind),
+        "bind": list(entrypoint.bind) if frontends else [],
+        "map": file,
         "host": asked.host,
         "path": asked.path,
         "refusal": asked.refusal,
-        "told_by": _entries(view, map_of(name))[1],
+        "told_by": _entries(view, file)[1],
         "candidates": [
             {"key": c.key, "how": c.how, "backend": c.backend, "outcome": str(c.outcome)}
             for c in considered
         ],
         "backend": backend,
-        "routed": bool(backend),
+        "verdict": str(verdict),
+        "routed": verdict is Verdict.PUBLISHED,
         "certificate": certificate_of(view, name, asked.host),
         "servers": _servers(view, name, backend),
         "try_it": try_it(_request(name, entrypoint, asked), view.settings),
     }
+
+
+def _found(entrypoint: str, considered: Iterable[Considered]) -> Match:
+    """Return the row of the map that won."""
+    keys = (one.key for one in considered if one.outcome is Outcome.WON)
+    host, _, path = next(keys, "").partition("/")
+    return Match(entrypoint=entrypoint, host=host, path=path)
 
 
 def _request(name: str, entrypoint: Entrypoint, asked: Asked) -> Match:
@@ -110,16 +126,34 @@ def _servers(view: View, entrypoint: str, backend: str) -> list[Document]:
     return list({row["server"]: row for row in rows}.values())
 
 
-def _advice(view: View, target: Target, *, routed: bool) -> str:
-    """Return who asks for the host in vain, and what HAProxy answers where nobody is routed."""
+def _advice(view: View, target: Target, found: list[Document]) -> str:
+    """Return who asks for the host in vain, and what becomes of a request without a route."""
     asked = canonical(target.host, target.path)
-    if asked.refusal or not asked.host:
-        return ""
-    in_vain = ", ".join(_claimants(view, asked.host))
-    tell = f"asked for by {in_vain} in vain: proxyctl explain NAME tells why"
-    if routed:
-        return tell if in_vain else ""
-    return f"HAProxy answers 404; {tell if in_vain else 'no workload asks for this'}"
+    tcp = all(part["mode"] == "tcp" for part in found)
+    in_vain = "" if asked.refusal or tcp else ", ".join(_claimants(view, asked.host))
+    tell = [f"asked for by {in_vain} in vain: proxyctl explain NAME tells why"] if in_vain else []
+    verdict = best((part["verdict"] for part in found), Verdict.NO_ROUTE)
+    http = [part["entrypoint"] for part in found if part["mode"] == "http"]
+    own = [text] if http and (text := own_frontend(view, http)) else []
+    if verdict is Verdict.PUBLISHED:
+        # Without any decision nobody has a route, and HAProxy goes on with what it has.
+        return "; ".join(own + (tell if view.desired else []))
+    if verdict is not Verdict.NO_ROUTE:
+        return "; ".join([why(view, verdict), *own, *tell])
+    if asked.refusal and not tcp:
+        return "" if view.running.alive else silence(view)
+    answer = own or [_answer(view, found, tcp=tcp)]
+    nobody = "no workload has this entrypoint" if tcp else "no workload asks for this"
+    return "; ".join(answer + (tell or [nobody]))
+
+
+def _answer(view: View, found: Iterable[Document], *, tcp: bool) -> str:
+    """Return what HAProxy does where no route is found, if it has the entrypoint at all."""
+    if not view.running.alive:
+        return silence(view)
+    if any(part["map"] in view.running.maps for part in found):
+        return "HAProxy closes the connection" if tcp else "HAProxy answers 404"
+    return "HAProxy has not loaded the entrypoint yet: proxyctl diff"
 
 
 def _claimants(view: View, host: str) -> list[str]:

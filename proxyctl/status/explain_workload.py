@@ -4,20 +4,23 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from proxyctl.problems import Severity
-from proxyctl.routes.claims import Claim, Match
+from proxyctl.problems import Problem, Severity
+from proxyctl.routes.claims import Claim, Match, claims_of
 from proxyctl.routes.conflicts import Share
 from proxyctl.routes.dialects import native
 from proxyctl.routes.dialects.native import PREFIX
 from proxyctl.routes.route import is_hint
 from proxyctl.routes.workload import Kind, NetworkMode, Phase, Workload
 from proxyctl.state.desired import servers
+from proxyctl.state.digest import digest
 from proxyctl.state.render import CONFIG
+from proxyctl.status import troubles
 from proxyctl.status.answers import Document, changes
 from proxyctl.status.certificates import certificate_of
 from proxyctl.status.excerpt import span_of
 from proxyctl.status.rows import rows_of
 from proxyctl.status.urls import try_it, url
+from proxyctl.status.verdict import Verdict, best, is_loaded, of_share, own_frontend, why
 from proxyctl.status.view import View
 
 _LAST_CHANGES = 3
@@ -28,6 +31,15 @@ def explain_workload(view: View, workload: Workload) -> Document:
     claims = [claim for claim in view.claims if claim.workload.uid == workload.uid]
     routes = [_route(view, claim) for claim in claims]
     problems = [p for p in view.problems if p.workload == workload.uid]
+    asked = tuple(claims)
+    if not claims and not problems:  # nobody may have come to look at its labels yet
+        asked, mistakes = claims_of(workload, view.settings)
+        problems = list(mistakes)
+    verdict = best((route["verdict"] for route in routes), Verdict.NOT_PUBLISHED)
+    if not claims and is_loaded(view, asked):
+        verdict = Verdict.PUBLISHED
+    elif verdict is Verdict.NO_ROUTE:
+        verdict = Verdict.NOT_PUBLISHED
     return {
         "subject": workload.subject,
         "kind": str(workload.kind),
@@ -37,14 +49,27 @@ def explain_workload(view: View, workload: Workload) -> Document:
         "origin": workload.origin,
         "phase": str(workload.phase),
         "containers": [member.name for member in workload.members],
-        "routed": any(route["backend"] for route in routes),
+        "verdict": str(verdict),
+        "routed": verdict is Verdict.PUBLISHED,
         "served": any(row["up"] for route in routes for row in route["servers"]),
         "labels": _labels(workload, claims),
         "routes": routes,
         "problems": [problem.as_json() for problem in problems],
-        "reasons": _reasons(workload, claims, routes, view),
+        "flapping": _flapping(view, workload),
+        "reasons": [
+            *_reasons(workload, routes, problems, asks=bool(asked)),
+            *_of_the_house(view, asked, verdict, decided=bool(claims)),
+        ],
         "changes": _last_changes(view, workload, routes),
     }
+
+
+def _flapping(view: View, workload: Workload) -> Document | None:
+    found = view.flapping.get(workload.uid)
+    if not found:
+        return None
+    look_at = troubles.look_at(workload, found.container)
+    return {"starts": found.starts, "until": found.until, "look_at": look_at}
 
 
 def _labels(workload: Workload, claims: Iterable[Claim]) -> list[Document]:
@@ -84,7 +109,8 @@ def _route(view: View, claim: Claim) -> Document:
         "name": claim.name,
         "mode": claim.route.mode,
         "asks_for": [str(match) for match in claim.matches],
-        "urls": [url(match, view.settings) for match in won],
+        "urls": [text for match in won if (text := url(match, view.settings))],
+        "verdict": str(of_share(view, share)),
         "backend": share.name if share else "",
         "port": claim.port,
         "port_from": _port_from(claim),
@@ -145,6 +171,8 @@ def _address_from(claim: Claim) -> str:
 def _why_no_address(workload: Workload) -> str:
     if workload.phase is Phase.GONE:
         return f"the {workload.kind} was removed a moment ago"
+    if workload.phase is Phase.FLAPPING:
+        return f"the {workload.kind} is held back"
     if workload.phase is Phase.STOPPED:
         return f"the {workload.kind} does not run"
     if workload.network_mode is NetworkMode.NONE:
@@ -163,28 +191,61 @@ def _health(claim: Claim) -> str:
 
 
 def _lines(view: View, share: Share | None) -> str:
-    span = span_of(view.rendered, share.name) if share and view.rendered else None
-    folder = f"{view.desired.settings.folder}/" if view.desired else ""
-    return f"{folder}{CONFIG}:{span[0]}-{span[1]}" if span else ""
+    """Return where its backend stands in the file on disk; "" while that is another one."""
+    if share is None or view.rendered is None or view.desired is None:
+        return ""
+    if view.running.files.get(CONFIG) != digest(view.rendered.texts[CONFIG]):
+        return ""
+    span = span_of(view.rendered, share.name)
+    return f"{view.desired.settings.folder}/{CONFIG}:{span[0]}-{span[1]}" if span else ""
 
 
 def _reasons(
-    workload: Workload, claims: list[Claim], routes: list[Document], view: View
+    workload: Workload, routes: list[Document], problems: Iterable[Problem], *, asks: bool
 ) -> list[str]:
-    """Return what no problem tells; empty for what is published and answers."""
-    if any(p.workload == workload.uid and p.severity is Severity.ERROR for p in view.problems):
+    """Return what is the workload's own matter, and what no problem tells."""
+    if any(problem.severity is Severity.ERROR for problem in problems):
         return []
-    if not claims:
-        return [_no_claim(workload)]
+    if not routes:
+        return [] if asks else [_no_claim(workload)]
     if not all(route["backend"] for route in routes):
         return ["another workload has what it asks for"]
     if workload.phase is Phase.GONE:
         return [f"the {workload.kind} was removed: for a while its requests wait for a successor"]
+    if workload.phase is Phase.FLAPPING:
+        return [f"the {workload.kind} is held back: its route waits, requests get 503"]
     if workload.phase is Phase.STOPPED:
-        return [f"the {workload.kind} does not run: its route is held, requests get 503"]
-    if view.plan.steps:
-        return [f"{len(view.plan.steps)} steps are still to be done: proxyctl diff"]
+        others = any(row["up"] for route in routes for row in route["servers"])
+        what = "others of its group get its requests" if others else "requests get 503"
+        return [f"the {workload.kind} does not run: its route is held, {what}"]
     return []
+
+
+def _of_the_house(
+    view: View, claims: Iterable[Claim], verdict: Verdict, *, decided: bool
+) -> Iterable[str]:
+    """Yield what keeps requests from it, or may, and is not its own matter."""
+    claims = tuple(claims)
+    if claims and not decided:
+        yield _undecided(view, verdict)
+    if reason := why(view, verdict):
+        yield reason
+    elif verdict is Verdict.PUBLISHED and view.plan.steps:
+        yield "HAProxy is not yet all that it should be: proxyctl diff"
+    if verdict in {Verdict.PUBLISHED, Verdict.UNCERTAIN}:
+        entrypoints = (match.entrypoint for claim in claims for match in claim.matches)
+        if told := own_frontend(view, entrypoints):
+            yield told
+
+
+def _undecided(view: View, verdict: Verdict) -> str:
+    """Return why good labels have led to nothing: what is wrong with the host."""
+    of_host = [problem for problem in view.problems if not problem.workload]
+    of_haproxy = [problem for problem in of_host if problem.id.startswith("PX3")]
+    wrong = [f"{p.subject} {p.summary} ({p.id})" for p in of_haproxy or of_host]
+    told = "; ".join(wrong) or "the service has not come to it yet"
+    before = "; HAProxy serves it as before" if verdict is Verdict.PUBLISHED else ""
+    return f"nothing is made of its labels: {told}: proxyctl status{before}"
 
 
 def _no_claim(workload: Workload) -> str:

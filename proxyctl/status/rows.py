@@ -75,11 +75,14 @@ def _row(  # noqa: PLR0913, PLR0917 - what a row is made of
         "sessions": there.sessions if there else 0,
         "up": there.up and there.state is not ServerState.MAINT if there else None,
         "status": _status(view, claim, there),
+        "flapping": _flapping(view, claim),
     }
 
 
 def _status(view: View, claim: Claim, there: RunningServer | None) -> str:
     """Return the one word for how a server fares that says most to a person."""
+    if claim.workload.phase is Phase.FLAPPING:
+        return "FLAPPING"
     if claim.workload.phase is Phase.STOPPED:
         return "STOPPED"
     if not claim.endpoints:
@@ -92,4 +95,12 @@ def _status(view: View, claim: Claim, there: RunningServer | None) -> str:
         return "MAINT" if claim.healthy else "UNHEALTHY"
     if there.state is ServerState.DRAIN:
         return "DRAIN"
-    return "UP" if there.up else "DOWN"
+    if there.up:
+        return "UP"
+    return "FLAPPING" if claim.workload.uid in view.flapping else "DOWN"
+
+
+def _flapping(view: View, claim: Claim) -> Row | None:
+    """Return how often it was started and until when it is held back; None if it does not flap."""
+    found = view.flapping.get(claim.workload.uid)
+    return {"starts": found.starts, "until": found.until} if found else None

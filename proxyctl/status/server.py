@@ -10,6 +10,7 @@ next cycle.
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -34,11 +35,11 @@ Reply = tuple[str, Document]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
 
-def answer(view: View, path: str, query: Query) -> Reply:
+def answer(view: View, path: str, query: Query, *, now: float) -> Reply:
     """Return the HTTP status and the document for a GET request."""
     match path:
         case "/v1/status":
-            return "200 OK", answers.status(view)
+            return "200 OK", answers.status(view, now=now)
         case "/v1/routes":
             return "200 OK", answers.routes(view)
         case "/v1/problems":
@@ -77,6 +78,7 @@ class StatusServer:
         path: Path,
         get_view: Callable[[], View],
         set_state: Callable[[ServerState, str], None] = lambda _state, _name: None,
+        now: Callable[[], float] = time.time,
     ) -> None:
         """Answer on `path`, from the view that `get_view` returns at the moment of the request.
 
@@ -85,6 +87,7 @@ class StatusServer:
         self._path = path
         self._set_state = set_state
         self._get_view = get_view
+        self._now = now
         self._server: Any = None
         self._thread: threading.Thread | None = None
 
@@ -119,9 +122,13 @@ class StatusServer:
             return
         # The workers first: they write to the trigger's pipe, which is closed next, and that in
         # the loop's own thread, so that no socket is closed under its feet.
-        server.task_dispatcher.shutdown(timeout=0.1)
-        with suppress(OSError):  # its pipe is closed already: seen twice, under load
-            server.trigger.pull_trigger(lambda: _close(server))
+        server.task_dispatcher.shutdown(timeout=1.0)
+        # The loop may be awake already, and run what it is handed before the pull has written to
+        # the pipe: it must not close the pipe until then.
+        pulled = threading.Event()
+        with suppress(OSError):  # a loop that has ended by itself has closed its pipe
+            server.trigger.pull_trigger(lambda: _close(server, after=pulled))
+        pulled.set()
         if self._thread:
             # Until its loop has ended it may close file descriptors that are others' by then.
             self._thread.join(timeout=0.5)
@@ -143,7 +150,7 @@ class StatusServer:
         pairs = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
         query = {name: values[-1] for name, values in pairs.items()}
         if method == "GET":
-            status, content = answer(self._get_view(), path, query)
+            status, content = answer(self._get_view(), path, query, now=self._now())
         elif method == "POST" and path == "/v1/state":
             status, content = self._state(query)
         else:
@@ -154,8 +161,9 @@ class StatusServer:
         return [body]
 
 
-def _close(server: Any) -> None:
+def _close(server: Any, *, after: threading.Event) -> None:
     """Close everything that the loop waits for: it ends when nothing is left."""
+    after.wait(1)
     for channel in list(server.active_channels.values()):
         channel.handle_close()
     server.close()

@@ -1,7 +1,7 @@
 """The words for what is wrong with the host, not with one workload's labels: PX301 to PX499."""
 
-from proxyctl.problems import ConfigRejected, Problem
-from proxyctl.routes.workload import Workload
+from proxyctl.problems import ConfigRejected, Problem, Severity
+from proxyctl.routes.workload import Kind, Workload
 
 
 def rejected(workload: Workload, error: ConfigRejected) -> Problem:
@@ -17,28 +17,56 @@ def rejected(workload: Workload, error: ConfigRejected) -> Problem:
     )
 
 
-def rejected_without_routes(error: str, *, own_templates: bool) -> Problem:
+def start_it(mode: str) -> str:
+    """Return what to do about a HAProxy that does not run."""
+    return {
+        "embedded": "proxyctl run starts it",
+        "own": "systemctl status proxyctl-haproxy",
+        "attach": "systemctl status haproxy",
+    }[mode]
+
+
+def rejected_without_routes(error: str, *, own_templates: bool, mode: str) -> Problem:
     """`haproxy -c` refuses the configuration even without any workload."""
-    fix = "mend or remove the templates in templates/" if own_templates else "proxyctl check"
+    if own_templates:
+        fix = "mend or remove the templates in templates/"
+    elif mode == "attach":
+        fix = "mend what it names: a file of check-files, or a setting of config.toml"
+    else:
+        fix = "mend the setting of config.toml that it names; else please report it"
     return Problem(
         id="PX302",
         subject="the configuration",
         summary="is refused by HAProxy whatever the labels say",
         where=error,
-        effect="the last good one stays in force",
+        effect="the last good one stays in force; without one nothing is published",
         fix=fix,
     )
 
 
 def haproxy_unavailable(error: str) -> Problem:
-    """HAProxy's program or socket is not there."""
+    """HAProxy's program is not there, is too old, or does not do its work."""
     return Problem(
         id="PX303",
         subject="HAProxy",
         summary="cannot be used",
         where=error,
-        effect="no change is carried out",
-        fix="is it installed, and does it run?      systemctl status proxyctl-haproxy",
+        effect="no change is carried out; a HAProxy that runs goes on serving",
+        fix="install HAProxy 2.6 or newer, or name it: haproxy.binary in config.toml",
+    )
+
+
+def haproxy_absent(where: str, mode: str) -> Problem:
+    """HAProxy does not run, and its unit is to start it."""
+    unit = "haproxy" if mode == "attach" else "proxyctl-haproxy"
+    also = "      (it needs a master socket, -S: docs/modes.md)" if mode == "attach" else ""
+    return Problem(
+        id="PX303",
+        subject="HAProxy",
+        summary="does not run",
+        where=where,
+        effect="nothing is served; what it is to serve is written, and filled in when it comes",
+        fix=f"systemctl start {unit}{also}",
     )
 
 
@@ -61,11 +89,39 @@ def source_unavailable(name: str, error: str, *, known: bool) -> Problem:
         if known
         else "none of its workloads is published, and HAProxy keeps what it serves"
     )
+    systemctl = "systemctl --user" if "/run/user/" in error else "systemctl"
     return Problem(
         id="PX401",
         subject=f'source "{name.rstrip(":")}"',
         summary="does not answer",
         where=error,
         effect=effect,
-        fix="systemctl enable --now podman.socket      (it is tried again by itself)",
+        fix=f"{systemctl} enable --now podman.socket      (it is tried again by itself)",
     )
+
+
+def flapping(workload: Workload, container: str) -> Problem:
+    """A workload, or one of its containers, starts again and again.
+
+    Without the number of starts: with it, each start would be another problem in the log.
+    """
+    effect = "it is held back, longer each time, until it stays; its route waits, as if it stopped"
+    if container:
+        effect = "requests may fail while it is down; the rest of the pod stays published"
+    return Problem(
+        id="PX406",
+        subject=workload.subject,
+        summary="starts again and again",
+        where=f'container "{container}"' if container else workload.uid,
+        effect=f"{effect}; no other {workload.kind} is touched",
+        fix=look_at(workload, container),
+        severity=Severity.WARNING,
+        workload=workload.uid,
+    )
+
+
+def look_at(workload: Workload, container: str) -> str:
+    """Return the command that shows why a workload ended."""
+    if workload.kind is Kind.POD and not container:
+        return f"podman pod logs {workload.name}"
+    return f"podman logs {container or workload.name}"

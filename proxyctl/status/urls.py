@@ -3,14 +3,15 @@
 from proxyctl.routes.claims import Match
 from proxyctl.settings import Entrypoint, Settings
 
-_EVERYWHERE = frozenset({"", "*", "0.0.0.0", "[::]"})  # noqa: S104 - read, not bound
+_LOOPBACK = {"": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - read
+"""Where to call what listens everywhere; `[::]` is bound without IPv4."""
 _DEFAULT_PORT = {"http": 80, "https": 443}
 
 
 def listening(entrypoint: Entrypoint) -> tuple[str, int]:
     """Return an address of this host and the port on which an entrypoint can be called."""
     host, _, port = entrypoint.bind[0].rpartition(":")
-    return ("127.0.0.1" if host in _EVERYWHERE else host), int(port)
+    return _LOOPBACK.get(host, host), int(port)
 
 
 def ports(entrypoint: Entrypoint) -> frozenset[int]:
@@ -24,8 +25,11 @@ def default_port(scheme: str) -> int:
 
 
 def url(match: Match, settings: Settings) -> str:
-    """Return the URL of a match; `*.example.com` stays as it is."""
-    entrypoint = settings.entrypoints.get(match.entrypoint)
+    """Return the URL of a match; `*.example.com` stays as it is.
+
+    "" where nobody but the administrator knows it: with frontends of his own.
+    """
+    entrypoint = _ours(match, settings)
     if entrypoint is None:
         return ""
     address, port = listening(entrypoint)
@@ -35,8 +39,11 @@ def url(match: Match, settings: Settings) -> str:
 
 
 def try_it(match: Match, settings: Settings) -> str:
-    """Return a command line that sends one request through HAProxy, whatever DNS says."""
-    entrypoint = settings.entrypoints.get(match.entrypoint)
+    """Return a command line that sends one request through HAProxy, whatever DNS says.
+
+    "" where there is none: with frontends of the administrator's own.
+    """
+    entrypoint = _ours(match, settings)
     if entrypoint is None:
         return ""
     address, port = listening(entrypoint)
@@ -44,7 +51,13 @@ def try_it(match: Match, settings: Settings) -> str:
         return f"nc -vz {address.strip('[]')} {port}"
     host = _example(match.host)
     target = f"http://{host}{_suffix(port)}{match.path or '/'}"
-    return f"curl -sv --resolve {host}:{port}:{address} {target}"
+    proxied = "--haproxy-protocol " if entrypoint.proxy_protocol else ""
+    return f"curl -sv {proxied}--resolve {host}:{port}:{address} {target}"
+
+
+def _ours(match: Match, settings: Settings) -> Entrypoint | None:
+    """Return the entrypoint of a match, if it is HAProxy's frontend as we wrote it."""
+    return settings.entrypoints.get(match.entrypoint) if settings.haproxy.frontends else None
 
 
 def _example(host: str) -> str:

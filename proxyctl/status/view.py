@@ -14,7 +14,7 @@ from proxyctl.routes.conflicts import Share
 from proxyctl.routes.workload import Workload
 from proxyctl.settings import Settings
 from proxyctl.state.certificates import Stock
-from proxyctl.state.model import Desired, Running
+from proxyctl.state.model import Desired, OldWorker, Running
 from proxyctl.state.render import Rendered
 
 
@@ -29,6 +29,18 @@ class SourceState:
     available: bool = True
     error: str = ""
     workloads: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flapping:
+    """A workload that starts again and again."""
+
+    starts: int
+    """In the last minute."""
+    until: float = 0.0
+    """Until when it is held back at least, in seconds since the epoch; 0: it is not."""
+    container: str = ""
+    """The container of a pod that does so; "": all of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +73,15 @@ class View:
     claims: tuple[Claim, ...] = ()
     shares: tuple[Share, ...] = ()
     problems: tuple[Problem, ...] = ()
+    flapping: Mapping[str, Flapping] = field(default_factory=dict)
+    """uid of a workload that starts again and again -> what is known of it."""
     desired: Desired | None = None
     rendered: Rendered | None = None
     stock: Stock = field(default_factory=Stock, repr=False)
     """The certificates that there are, with their keys: only `answers` makes something public."""
     running: Running = Running(alive=False)  # noqa: RUF009 - frozen
+    old_workers: tuple[OldWorker, ...] = ()
+    """Those that still finish what they had before a reload, the youngest first."""
     plan: Plan = Plan()  # noqa: RUF009 - frozen
     """What is still to be done: empty when HAProxy is what it should be."""
     changes: tuple[Change, ...] = ()

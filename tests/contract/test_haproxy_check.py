@@ -1,5 +1,6 @@
 """What `haproxy -c` says about a configuration, before it is written."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,36 @@ def test_without_a_haproxy_nothing_is_said_about_the_configuration(tmp_path):
 def test_an_impatient_check_is_not_a_verdict(tmp_path):
     with pytest.raises(HAProxyUnavailable):
         check(Lab(tmp_path).texts(), binary=BINARY, timeout=0.001)
+
+
+def test_a_check_works_in_the_folder_for_it_and_leaves_nothing_there(tmp_path):
+    one = Lab(tmp_path)
+    scratch = tmp_path / "run"
+    scratch.mkdir()
+    layout = replace(one.layout, scratch=scratch)
+    texts = one.texts("\nbackend b\n    nonsense\n")
+    witness = tmp_path / "haproxy"
+    witness.write_text(f'#!/bin/sh\nls {scratch} >{tmp_path}/seen\nexec {BINARY} "$@"\n')
+    witness.chmod(0o700)
+    with pytest.raises(ConfigRejected, match="nonsense"):
+        check(texts, binary=str(witness), layout=layout)
+
+    assert (tmp_path / "seen").read_text().startswith("proxyctl-check-")
+    assert list(scratch.iterdir()) == []
+
+
+def test_backends_alone_pass_beside_files_that_may_listen(tmp_path):
+    one = Lab(tmp_path)
+    before = Path(tmp_path, "before.cfg")
+    before.write_text("defaults\n    mode http\n")
+    texts = one.texts(config="backend gitea\n    server one 127.0.0.1:{one}\n")
+
+    HAProxy(one.layout, binary=BINARY, before=(before,)).check(texts)
+    HAProxy(one.layout, binary=BINARY, before=()).check(texts)
+
+
+def test_a_whole_configuration_that_listens_nowhere_is_refused_with_the_reason(tmp_path):
+    one = Lab(tmp_path)
+    texts = one.texts(config="backend gitea\n    server one 127.0.0.1:{one}\n")
+    with pytest.raises(ConfigRejected, match="nothing listens"):
+        one.proxy.check(texts)

@@ -1,14 +1,15 @@
 """Reloads and starts of a real HAProxy: the outcome is known, and a bad one costs nothing."""
 
+import http.client
 import socket
 from dataclasses import replace
 
 import pytest
-from real_haproxy import BINARY, Lab, eventually, lab
+from real_haproxy import BINARY, CONFIG, Lab, eventually, lab
 
 from proxyctl.haproxy.proxy import HAProxy
 from proxyctl.plan.steps import AddServer, Plan, Reload, SetServerState, Start, WriteFiles
-from proxyctl.problems import ConfigRejected, HAProxyUnavailable
+from proxyctl.problems import ConfigRejected, HAProxyAbsent, HAProxyUnavailable
 from proxyctl.state.model import Server, ServerState
 
 pytestmark = pytest.mark.contract
@@ -139,15 +140,44 @@ def test_a_server_that_was_added_survives_only_in_the_file(running):
     assert running.server("new") is None
 
 
-def test_a_start_is_waited_for_where_somebody_else_starts(tmp_path):
+def test_where_somebody_else_starts_haproxy_it_is_told_that_it_is_not_there(tmp_path):
     with lab(tmp_path) as one:
-        attached = HAProxy(one.layout, binary=BINARY, patience=0.1)
-        with pytest.raises(HAProxyUnavailable):
+        attached = HAProxy(one.layout, binary=BINARY)
+        with pytest.raises(HAProxyAbsent):
             attached.apply(Plan((Start(),)))
         one.start()
         attached.apply(Plan((Start(),)))
 
         assert attached.observe().alive
+
+
+def _kept_alive(one):
+    """Return a connection that was answered once: it stays with the worker of now."""
+    connection = http.client.HTTPConnection("127.0.0.1", one.ports["one"], timeout=5)
+    connection.request("GET", "/")
+    connection.getresponse().read()
+    return connection
+
+
+def test_old_workers_are_told_and_the_oldest_is_ended_when_they_are_too_many(tmp_path):
+    keywords = "hard-stop-after 60s\n    mworker-max-reloads 2"
+    config = CONFIG.replace("hard-stop-after 3s", keywords)
+    with lab(tmp_path) as one:
+        one.start(config=config)
+        assert one.proxy.old_workers() == ()
+        workers, connections = [], []
+        for number in range(4):
+            workers.append(one.proxy.observe().pid)
+            connections.append(_kept_alive(one))
+            one.reload(one.texts(f"\nbackend new{number}\n", config))
+
+        eventually(lambda: len(one.proxy.old_workers()) == 2)
+        old = one.proxy.old_workers()
+        for connection in connections:
+            connection.close()
+
+        assert {worker.pid: worker.reloads for worker in old} == {workers[3]: 1, workers[2]: 2}
+        eventually(lambda: one.proxy.old_workers() == ())
 
 
 def test_a_plan_starts_haproxy_with_its_files(tmp_path):

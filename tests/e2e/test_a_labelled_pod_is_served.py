@@ -225,3 +225,16 @@ def test_a_client_cannot_say_where_it_comes_from(lab: Lab, service: LabProcess) 
     assert headers["x-forwarded-for"] == "127.0.0.1"
     assert headers["x-forwarded-proto"] == "http"
     assert "forwarded" not in headers
+
+
+def test_a_removal_is_no_trouble_and_each_step_is_told_once(lab: Lab, service: LabProcess) -> None:
+    gitea(lab)
+    wait_for(lab, "git.example.com", "gitea")
+
+    lab.podman("pod", "rm", "-f", "-t", "0", "gitea")
+
+    eventually(lambda: "- git.example.com/ route" in lab.proxyctl("events").stdout)
+    steps = [line.split("  ")[-1] for line in lab.proxyctl("events").stdout.splitlines()]
+    assert steps.count("- gitea/gitea server") == 1
+    assert steps.count("- git.example.com/ route") == 1
+    assert "PX" not in service.text()

@@ -65,6 +65,12 @@ def test_only_backends_for_a_frontend_of_theirs(lab: Lab) -> None:
     eventually(lambda: lab.curl("http://127.0.0.1:8091", host="a.test").status == 200, OSError)
     assert lab.curl("http://127.0.0.1:8091/%zz", host="a.test").status == 400
     assert 8080 not in lab.listening()
+    told = lab.proxyctl("explain", "a.test")
+    assert told.returncode == 0
+    assert "your own frontend decides" in told.stdout
+    assert "curl" not in told.stdout
+    assert "nobody.test  NO ROUTE" in (nobody := lab.proxyctl("explain", "nobody.test").stdout)
+    assert "404" not in nobody
     lab.podman("pod", "rm", "-f", "-t", "0", "a")
     eventually(lambda: lab.curl("http://127.0.0.1:8091", host="a.test").status == 503, OSError)
     assert service.running

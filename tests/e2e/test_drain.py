@@ -24,7 +24,7 @@ def test_a_drained_pod_gets_nothing_new_and_finishes_what_it_has(
     wait_for(lab, "shop.test", "one")
     answers: list[Answer] = []
     slow = threading.Thread(
-        target=lambda: answers.append(lab.curl(f"{WEB}/slow?s=3", host="shop.test", timeout=20))
+        target=lambda: answers.append(lab.curl(f"{WEB}/slow?s=8", host="shop.test", timeout=40))
     )
     slow.start()
     eventually(lambda: '"sessions": 1' in lab.proxyctl("--json", "ls").stdout)
@@ -33,7 +33,7 @@ def test_a_drained_pod_gets_nothing_new_and_finishes_what_it_has(
 
     impatient = lab.proxyctl("drain", "one", "--wait", "0.2")
     after = {served_by(lab, "shop.test") for _ in range(6)}
-    patient = lab.proxyctl("drain", "one", "--wait", "15")
+    patient = lab.proxyctl("drain", "one", "--wait", "30")
     slow.join()
 
     assert (impatient.returncode, patient.returncode) == (1, 0), impatient.stderr + patient.stderr

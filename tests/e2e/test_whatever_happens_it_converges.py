@@ -30,9 +30,12 @@ def test_haproxy_serves_on_while_proxyctl_is_killed_and_it_catches_up(
     service.wait()
     lab.pod("b", *B)
     assert served_by(lab, "a.test") == "a"
+    unfinished = "/run/proxyctl/proxyctl-check-unfinished"
+    lab.write(f"{unfinished}/haproxy.cfg", "")
     lab.popen(["proxyctl", "run"])
 
     wait_for(lab, "b.test", "b")
+    assert not lab.outside(unfinished).exists()
     assert served_by(lab, "a.test") == "a"
     assert haproxy_master(lab) == master
 
@@ -120,6 +123,28 @@ def test_static_routes_come_and_go_with_their_file(lab: Lab, service: LabProcess
     eventually(lambda: status(lab, "nas.test") == 404, OSError)
 
 
+def test_static_routes_are_seen_wherever_their_folder_comes_from(lab: Lab) -> None:
+    """Nothing but the watch tells of them: the periodic look is an hour away."""
+    lab.start_proxyctl(CONFIG + "[podman]\nresync = 3600\n")
+    lab.pod("a", *LABELS)
+    wait_for(lab, "a.test", "a")
+    table = f'[nas]\nhost = "{{}}"\nservers = ["{lab.address("a")}:8080"]\n'
+    folder = "/etc/proxyctl/routes.d"
+
+    lab.write(f"{folder}/nas.toml", table.format("made-later.test"))
+    wait_for(lab, "made-later.test", "a")
+    lab.write("/etc/release/1/nas.toml", table.format("one.test"))
+    lab.write("/etc/release/2/nas.toml", table.format("two.test"))
+    lab.run(["ln", "-s", "1", "/etc/release/current"])
+    lab.run(["rm", "-r", folder])
+    lab.run(["ln", "-s", "/etc/release/current", folder])
+    wait_for(lab, "one.test", "a")
+    lab.run(["ln", "-s", "2", "/etc/release/next"])
+    lab.run(["mv", "-T", "/etc/release/next", "/etc/release/current"])
+    wait_for(lab, "two.test", "a")
+    lab.run(["rm", "-r", "/etc/release"])
+
+
 def test_sighup_reads_the_settings_again_and_bad_ones_change_nothing(
     lab: Lab, service: LabProcess
 ) -> None:
@@ -134,6 +159,31 @@ def test_sighup_reads_the_settings_again_and_bad_ones_change_nothing(
     service.signal(signal.SIGHUP)
 
     eventually(lambda: lab.curl("http://127.0.0.1:8082", host="a.test").status == 200, OSError)
+
+
+def test_while_a_reload_is_refused_pods_go_on_coming_and_going(
+    lab: Lab, service: LabProcess
+) -> None:
+    lab.pod("a", *LABELS)
+    wait_for(lab, "a.test", "a")
+    taken = lab.popen(["python3", "-m", "http.server", "--bind", "127.0.0.1", "8082"])
+    eventually(lambda: 8082 in lab.listening())
+
+    lab.write("/etc/proxyctl/config.toml", CONFIG.replace("[::1]:8080", "127.0.0.1:8082"))
+    service.signal(signal.SIGHUP)
+    eventually(lambda: "PX304" in lab.proxyctl("status").stdout)
+    lab.podman("pod", "stop", "-t", "0", "a")
+    lab.podman("pod", "start", "a")
+    lab.pod("b", *B)
+    wait_for(lab, "b.test", "b")
+    wait_for(lab, "a.test", "a")
+    assert "PX304" in lab.proxyctl("status").stdout
+    taken.signal(signal.SIGKILL)
+
+    eventually(
+        lambda: lab.curl("http://127.0.0.1:8082", host="b.test").status == 200, OSError, seconds=60
+    )
+    eventually(lambda: "PX304" not in lab.proxyctl("status").stdout)
 
 
 def test_broken_templates_are_refused_and_mended_ones_taken(lab: Lab, service: LabProcess) -> None:

@@ -12,7 +12,8 @@ good wherever one is asked for. Nothing sends events by itself but `stop_pod`, `
 
 Failures: `stop()`/`start()` (streams end, the socket file goes and comes back), and
 `fail["pods/"] = 500` for every request whose path has that in it: a number is an HTTP status;
-"hang" gives no answer until `stop`, "cut" half an answer, "garbage" no JSON, "null" null. As real
+"gone" is the 500 for what is being removed, "hang" gives no answer until `stop`, "cut" half an
+answer, "garbage" no JSON, "null" null. As real
 Podman does, the inspect of a pod with a member in state "stopping" does not answer.
 """
 
@@ -353,6 +354,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         elif isinstance(failure, int):
             self._send(failure, json.dumps({"message": "told to fail", "response": failure}))
+        elif failure == "gone":
+            words = "container 1f does not exist in database: no such container"
+            self._send(500, json.dumps({"message": words, "response": 500}))
         elif path.endswith("/events"):
             self._stream()
         else:

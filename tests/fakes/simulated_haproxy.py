@@ -25,7 +25,7 @@ from proxyctl.plan.steps import (
     Step,
     WriteFiles,
 )
-from proxyctl.problems import CommandRejected, ConfigRejected
+from proxyctl.problems import CommandRejected, ConfigRejected, HAProxyAbsent
 from proxyctl.state.digest import digest
 from proxyctl.state.model import (
     CRT_LIST,
@@ -59,6 +59,12 @@ class SimulatedHAProxy:
     """File -> certificate; None: no crt-list is loaded."""
     steps: list[Step] = field(default_factory=list)
     checks: int = 0
+    reload_refusal: ConfigRejected | None = None
+    """What a reload ends in: the old process goes on, with its files."""
+    reloads: int = 0
+    """So many were tried."""
+    absent: bool = False
+    """Its unit does not start it."""
     crash_after: int | None = None
     """So many steps are carried out before `Crash`."""
 
@@ -105,6 +111,12 @@ class SimulatedHAProxy:
                 for name in names:
                     self.disk.pop(name, None)
                 self.disk |= {name: texts[name] for name in names if name in texts}
+            case Start() if self.absent:
+                raise HAProxyAbsent("nobody listens on /run/proxyctl-haproxy/master.sock")
+            case Reload() if self._is_refused():
+                self.disk = dict(self.loaded)
+                assert self.reload_refusal
+                raise self.reload_refusal
             case Reload() | Start():
                 self.fill()
             case AddServer(backend, server):
@@ -135,6 +147,10 @@ class SimulatedHAProxy:
                 del self._loaded_certificates()[file]
             case _:
                 assert_never(step)
+
+    def _is_refused(self) -> bool:
+        self.reloads += 1
+        return self.reload_refusal is not None
 
     def fill(self) -> None:
         """Start a worker with what is on disk."""

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from proxyctl.daemon import exit_code
 from proxyctl.files import templates
 from proxyctl.files.memory import Memory
 from proxyctl.plan.steps import PutCertificate, PutMapEntry, Reload, SetServerAddress, Start
@@ -31,7 +32,15 @@ class FakeSource:
         return tuple(self.workloads)
 
 
-def service(proxy, *sources, memory=Memory(), overrides=dict, keyring=None, text=SETTINGS):
+def service(
+    proxy,
+    *sources,
+    memory=Memory(),
+    overrides=dict,
+    keyring=None,
+    text=SETTINGS,
+    clock=lambda: 0.0,
+):
     return Reconciler(
         settings=settings(text),
         sources=sources,
@@ -41,6 +50,7 @@ def service(proxy, *sources, memory=Memory(), overrides=dict, keyring=None, text
         memory=memory,
         keyring=keyring or FakeKeyring(),
         now=lambda: 1000.0,
+        clock=clock,
     )
 
 
@@ -57,6 +67,20 @@ def test_the_first_cycle_starts_haproxy_with_every_route():
     assert isinstance(proxy.steps[-1], Start)
     assert view.plan.steps == ()
     assert view.counters == {"start": 1}
+
+
+def test_a_haproxy_whose_unit_is_stopped_is_told_and_has_its_files_when_it_comes():
+    proxy = SimulatedHAProxy(alive=False, absent=True)
+    reconciler = service(proxy, FakeSource(A))
+
+    view = reconciler.cycle(frozenset())
+    proxy.fill()
+    after = reconciler.cycle(frozenset({Ring("timer")}))
+
+    assert [problem.id for problem in view.problems] == ["PX303"]
+    assert (view.running.alive, exit_code(view)) == (False, 69)
+    assert routes(proxy) == {"a.test/": "a"}
+    assert (after.problems, after.haproxy_error, exit_code(after)) == ((), "", 0)
 
 
 def test_a_cycle_without_a_change_does_nothing_and_asks_haproxy_c_nothing():
@@ -227,6 +251,104 @@ def test_broken_templates_blame_no_pod():
     assert routes(proxy) == {"a.test/": "a"}
 
 
+POD = Ring("podman:", "x")
+"""A ring after which not everything is read again."""
+
+
+def test_refused_templates_are_not_asked_about_again_at_every_event():
+    def refuse(texts):
+        bad = "bogus" in texts["haproxy.cfg"]
+        return ConfigRejected(((3, "unknown keyword 'bogus'"),)) if bad else None
+
+    proxy, source = SimulatedHAProxy(refuses=refuse, alive=False), FakeSource(A)
+    own = {"global.cfg.j2": "global\n    bogus\n"}
+    reconciler = service(proxy, source, overrides=lambda: own)
+    reconciler.cycle(frozenset())
+    checks = proxy.checks
+    source.workloads = [pod("a", "10.88.0.9", host="a.test", port="80")]
+
+    view = reconciler.cycle(frozenset({POD}))
+    checks_at_once = proxy.checks
+    reconciler.cycle(frozenset())
+
+    assert [p.id for p in view.problems] == ["PX302"]
+    assert proxy.servers["a"]["a"].address == "10.88.0.9"
+    assert checks_at_once == checks
+    assert proxy.checks > checks, "a file that they name may be there by now"
+
+
+def test_mended_templates_are_taken_at_once():
+    def refuse(texts):
+        bad = "bogus" in texts["haproxy.cfg"]
+        return ConfigRejected(((3, "unknown keyword 'bogus'"),)) if bad else None
+
+    proxy = SimulatedHAProxy(refuses=refuse, alive=False)
+    own = {"global.cfg.j2": "global\n    bogus\n"}
+    reconciler = service(proxy, FakeSource(A), overrides=lambda: own)
+    reconciler.cycle(frozenset())
+    own["global.cfg.j2"] = "global\n    maxconn 7\n"
+
+    view = reconciler.cycle(frozenset({Ring("files")}))
+
+    assert "maxconn 7" in proxy.disk["haproxy.cfg"]
+    assert view.problems == ()
+
+
+def _with_a_refused_reload(clock):
+    proxy, source = SimulatedHAProxy(alive=False), FakeSource(A)
+    own = {}
+    reconciler = service(proxy, source, overrides=lambda: own, clock=lambda: clock[0])
+    reconciler.cycle(frozenset())
+    own["global.cfg.j2"] = "global\n    maxconn 7\n"
+    proxy.reload_refusal = ConfigRejected(((None, "cannot bind"),))
+    reconciler.cycle(frozenset({Ring("files")}))
+    return proxy, source, reconciler, own
+
+
+def test_a_refused_reload_is_not_tried_at_every_event_and_the_rest_goes_on():
+    clock = [0.0]
+    proxy, source, reconciler, _ = _with_a_refused_reload(clock)
+    source.workloads = [pod("a", "10.88.0.9", host="a.test", port="80")]
+
+    view = reconciler.cycle(frozenset({POD}))
+    returned = [stopped(A), A]
+    for workload in returned:
+        source.workloads = [workload]
+        reconciler.cycle(frozenset({POD}))
+
+    assert proxy.reloads == 1
+    assert view.haproxy_error == "cannot bind"
+    assert view.plan.cost == "reload"
+    assert [p.id for p in view.problems] == ["PX304"]
+    assert proxy.servers["a"]["a"].address == "10.88.0.2"
+    assert proxy.servers["a"]["a"].state == "ready"
+
+
+def test_a_refused_reload_is_tried_again_when_its_time_has_come():
+    clock = [0.0]
+    proxy, _, reconciler, _ = _with_a_refused_reload(clock)
+    assert reconciler.due == 1.0
+    clock[0] = 1.0
+    reconciler.cycle(frozenset({POD}))
+    assert (proxy.reloads, reconciler.due) == (2, 3.0)
+    proxy.reload_refusal = None
+    clock[0] = 3.0
+
+    view = reconciler.cycle(frozenset({POD}))
+
+    assert (view.haproxy_error, proxy.reloads) == ("", 3)
+    assert reconciler.due == float("inf")
+
+
+def test_a_reload_that_is_another_one_is_tried_at_once():
+    proxy, _, reconciler, own = _with_a_refused_reload([0.0])
+    own["global.cfg.j2"] = "global\n    maxconn 8\n"
+
+    reconciler.cycle(frozenset({Ring("files")}))
+
+    assert proxy.reloads == 2
+
+
 def test_looking_changes_nothing():
     proxy = SimulatedHAProxy(alive=False)
 
@@ -262,7 +384,7 @@ def test_a_template_that_cannot_be_read_is_told_and_the_last_good_ones_stay(tmp_
     assert "maxconn 7" in proxy.disk["haproxy.cfg"]
     assert routes(proxy).keys() == {"a.test/", "b.test/"}
     assert [p.id for p in view.problems] == ["PX302"]
-    assert "Is a directory" in view.problems[0].where
+    assert "is a folder" in view.problems[0].where
 
 
 def test_new_templates_that_suit_no_pod_take_no_route_away():

@@ -44,7 +44,7 @@ def ask(proxyctl, tmp_path):
     def run(*arguments, view=None):
         path = tmp_path / f"{len(servers)}.sock"
         found = view or sample.view()
-        servers.append(StatusServer(path, lambda: found))
+        servers.append(StatusServer(path, lambda: found, now=lambda: found.time))
         servers[-1].start()
         return proxyctl("--socket", str(path), *arguments)
 

@@ -1,6 +1,7 @@
 import json
+from dataclasses import replace
 
-from tests.pipeline import pod
+from tests.pipeline import decided, pod
 from tests.unit.status import sample
 
 
@@ -11,6 +12,27 @@ def test_render_prints_the_whole_configuration(ask):
 
     assert code == 0
     assert out == view.rendered.texts["haproxy.cfg"]
+
+
+SPARES = (("http", 16), ("sticky", 2), ("tcp", 2))
+
+
+def test_render_counts_the_spares_unless_all_is_asked_for(ask, tmp_path):
+    decision = decided(pod("a", host="a.test", port="80"), spares=SPARES)
+    view = replace(sample.view(), rendered=decision.rendered)
+    file, whole = tmp_path / "haproxy.cfg", decision.rendered.texts["haproxy.cfg"]
+
+    _, short, _ = ask("render", view=view)
+    ask("render", "-o", str(file), view=view)
+
+    assert "# 20 spare backends: proxyctl render --all\n\n# What is loaded" in short
+    assert "backend a from" in short
+    assert "::spare-" not in short
+    assert "::http-pods" in short
+    assert len(whole.splitlines()) - len(short.splitlines()) > 60
+    assert ask("render", "--all", view=view)[1] == whole
+    assert ask("render", "-o", "-", view=view)[1] == whole
+    assert file.read_text() == whole
 
 
 def test_render_of_a_workload_is_its_section_and_its_rows(ask):
@@ -59,6 +81,22 @@ def test_diff_has_sign_what_how_and_cost_and_ends_with_1(ask):
     assert code == 1
     assert "~  a/a    address 10.88.0.9 port 80  runtime\n" in out
     assert out.endswith("without a reload\n")
+
+
+def test_diff_tells_each_reason_of_a_reload_on_a_line_of_its_own(ask):
+    was = sample.view(pod("a", host="a.test", port="80"))
+    new = [pod(name, host=f"{name}.test", port="80", compress="on") for name in "ab"]
+    view = sample.view(*new, now=was.running)
+
+    _, out, _ = ask("diff", view=view)
+    items = json.loads(ask("diff", "--json", view=view)[1])["items"]
+
+    (reasons,) = [item["reasons"] for item in items if item["cost"] == "reload"]
+    lines = [line.strip() for line in out.splitlines()]
+    first = next(n for n, line in enumerate(lines) if line.startswith("!  reload"))
+    assert len(reasons) == 2
+    assert [line for line in lines[first + 1 :] if line == reasons[1]]
+    assert not [line for line in lines if ";" in line]
 
 
 def test_diff_that_cannot_see_is_2(proxyctl, config):

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from proxyctl.cli.lint import lint
@@ -60,6 +62,36 @@ def test_a_backslash_is_told(problems):
     text = "[Container]\nLabel=proxyctl.host=a.test\nLabel=proxyctl.header.response.X=a\\b\n"
 
     assert problems(web_container=text) == [("PX502", "web.container:3")]
+
+
+def test_drop_ins_are_merged_as_quadlet_does(problems, tmp_path):
+    for name, text in {
+        "app-web.container.d/20-own.conf": "[Container]\nLabel=proxyctl.hots=a.test\n",
+        "app-.container.d/10-prefix.conf": "[Container]\nLabel=proxyctl.balance=x\n",
+        "container.d/10-prefix.conf": "[Container]\nLabel=proxyctl.shadowed=1\n",
+        "container.d/30-all.conf": "[Container]\n\nLabel=proxyctl.prot=80\n",
+        "other.container.d/10.conf": "[Container]\nLabel=proxyctl.other=1\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+    found = problems(**{"app-web_container": "[Container]\nLabel=proxyctl.host=a.test\n"})
+
+    assert sorted(found) == [
+        ("PX101", "app-web.container.d/20-own.conf:2"),
+        ("PX101", "container.d/30-all.conf:3"),
+        ("PX102", "app-.container.d/10-prefix.conf:2"),
+    ]
+
+
+def test_a_drop_in_may_publish_a_pod_and_forget_what_the_file_says(problems, tmp_path):
+    (tmp_path / "web.pod.d").mkdir()
+    dropin = tmp_path / "web.pod.d" / "host.conf"
+    dropin.write_text("[Pod]\nLabel=\nLabel=proxyctl.host=a.test\n")
+
+    assert problems(web_pod="[Pod]\nLabel=proxyctl.hots=a.test\n") == []
+    dropin.write_bytes(b"\xff")
+    assert [number for number, _ in problems(web_pod="[Pod]\n")] == ["PX501"]
 
 
 def test_labels_of_others_are_not_our_business(problems):
@@ -138,6 +170,34 @@ def test_a_static_route_without_servers_is_not_understood(problems):
 )  # fmt: skip
 def test_what_cannot_be_read_is_a_problem_of_its_own(problems, texts):
     assert [number for number, _ in problems(**texts)] == ["PX501"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("deep.yaml", "a: " + "[" * 5000, "nested too deep"),
+        ("loop.yaml", "x: &x\n  <<: *x\nkind: Pod\nmetadata: *x\n", "nested too deep"),
+        ("deep.toml", "a = " + "[" * 5000, "nested too deep"),
+        ("self.kube", "[Kube]\nYaml=self.kube\n", "is no .yaml or .yml"),
+        ("odd.yaml", "services: 5\n", "services is no mapping"),
+    ],
+)
+def test_nonsense_in_a_file_is_a_problem_and_no_traceback(tmp_path, name, text, why):
+    file = tmp_path / name
+    file.write_text(text)
+
+    (problem,) = lint([file], settings()).problems
+
+    assert problem.id == "PX501"
+    assert why in problem.where
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.toml")
+
+    (problem,) = lint([tmp_path / "pipe.toml"], settings()).problems
+
+    assert "not a regular file" in problem.where
 
 
 def test_two_files_that_ask_for_the_same_are_told_before_they_are_deployed(problems):

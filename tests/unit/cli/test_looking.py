@@ -1,9 +1,11 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from proxyctl.routes.workload import Kind
-from proxyctl.status.view import SourceState
+from proxyctl.state.model import OldWorker
+from proxyctl.status.view import Flapping, SourceState
 from tests.pipeline import pod
 from tests.unit.status import sample
 
@@ -195,3 +197,29 @@ def test_status_without_a_service_ends_with_3(proxyctl, config):
 
     assert code == 3
     assert "the service does not run" in out
+
+
+def test_status_tells_the_old_workers_that_still_finish(ask):
+    old = (OldWorker(pid=8, reloads=1, uptime=20), OldWorker(pid=7, reloads=2, uptime=300))
+
+    _, out, _ = ask("status", view=replace(sample.healthy(), old_workers=old))
+
+    assert "2 old workers still finishing" in out
+    assert "the oldest was started 5 min ago" in out
+
+
+def test_what_flaps_is_told_with_its_count_and_where_to_look(ask):
+    view = sample.healthy()
+    (uid,) = {claim.workload.uid for claim in view.claims}
+    view = replace(view, flapping={uid: Flapping(starts=7, until=view.time)})
+    told = "7 starts in a minute, held back until "
+
+    _, status, _ = ask("status", view=view)
+    _, rows, _ = ask("ls", view=view)
+    _, explained, _ = ask("explain", "gitea", view=view)
+
+    assert told in status
+    assert told in rows
+    assert told in explained
+    assert "podman pod logs gitea" in status
+    assert "podman pod logs gitea" in explained

@@ -72,6 +72,22 @@ def test_wrong_usage_is_2_and_no_traceback(proxyctl, arguments):
     assert "--help" in err
 
 
+@pytest.mark.parametrize("name", ["", " ", "\n", "x" * 9000])
+@pytest.mark.parametrize("verb", ["explain", "render", "drain", "maint", "ready", "labels"])
+def test_a_name_that_is_none_is_wrong_usage_and_not_everything(proxyctl, verb, name):
+    code, out, err = proxyctl(verb, name)
+
+    assert (code, out) == (2, "")
+    assert err.startswith("error: Invalid value for ")
+
+
+def test_without_a_verb_there_is_help_and_no_error(proxyctl):
+    code, out, err = proxyctl()
+
+    assert (code, out) == (2, "")
+    assert err.startswith("Usage: proxyctl")
+
+
 def test_help_and_version_are_0(proxyctl):
     assert proxyctl("--help")[0] == 0
     assert proxyctl("ls", "-h")[0] == 0
@@ -90,6 +106,39 @@ def test_a_reader_that_goes_away_is_no_reason_to_complain(ask, tmp_path):
 
     assert result.stderr == ""
     assert result.returncode != 0
+
+
+@pytest.mark.parametrize("arguments", [["ls"], ["--json", "status"], ["--help"]])
+def test_a_full_disk_is_told_without_a_traceback(ask, tmp_path, arguments):
+    ask("ls")
+    command = [sys.executable, "-m", "proxyctl", "--socket", str(tmp_path / "0.sock"), *arguments]
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        result = subprocess.run(
+            command, cwd=ROOT, check=False, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+
+    assert result.stderr == "error: cannot write the answer: No space left on device\n"
+    assert result.returncode == 1
+
+
+def test_a_closed_standard_output_is_no_traceback(ask, tmp_path):
+    ask("ls")
+    command = f'"{sys.executable}" -m proxyctl --socket "{tmp_path}/0.sock" -q ls >&-'
+
+    result = subprocess.run(
+        ["/bin/sh", "-c", command], cwd=ROOT, check=False, capture_output=True, text=True
+    )
+
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["labels", "\x1b[31m"], ["\x1b[31m"], ["-c", "/no\x1b[31m", "version"]]
+)
+def test_no_control_character_of_an_argument_reaches_the_terminal(proxyctl, arguments):
+    _, out, err = proxyctl(*arguments)
+
+    assert "\x1b" not in out + err
 
 
 def test_completion_knows_the_workloads_of_a_running_service(ask, tmp_path):

@@ -30,3 +30,24 @@ def test_settings_know_their_section_and_line():
         (7, "Pod", "B", "two   three"),
         (10, "Pod", "C", ""),
     ]
+
+
+@pytest.mark.parametrize(
+    ("file", "folders"),
+    [
+        ("web.pod", ["web.pod.d", "pod.d"]),
+        (
+            "a-b-c.container",
+            ["a-b-c.container.d", "a-b-.container.d", "a-.container.d", "container.d"],
+        ),
+        (
+            "a-b@1.container",
+            ["a-b@1.container.d", "a-b@.container.d", "a-@.container.d", "a-.container.d"],
+        ),
+    ],
+)
+def test_drop_ins_are_looked_for_from_the_most_specific_folder_on(file, folders):
+    found = list(quadlet.dropin_folders(file))
+
+    assert found[: len(folders)] == folders
+    assert found[-1] == f"{file.rpartition('.')[2]}.d"

@@ -1,7 +1,7 @@
 """What HAProxy tells, as values: answers as 2.6.12 and 3.0.11 gave them."""
 
 from proxyctl.haproxy import answers
-from proxyctl.state.model import RunningServer, ServerState
+from proxyctl.state.model import OldWorker, RunningServer, ServerState
 
 HEADER = "# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port srv_check_addr srv_agent_addr srv_agent_port"  # noqa: E501
 STATE = f"""1
@@ -118,7 +118,8 @@ PROC = """#<PID>          <type>          <reloads>       <uptime>        <versi
 def test_the_current_worker_is_told_from_old_ones():
     seen = answers.parse_proc(PROC)
 
-    assert seen == answers.Processes(master=8008, reloads=3, failed=2, worker=13282)
+    old = (OldWorker(pid=13000, reloads=4, uptime=302),)
+    assert seen == answers.Processes(master=8008, reloads=3, failed=2, worker=13282, old=old)
     assert answers.parse_proc("").master == 0
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from proxyctl.haproxy import files
+from proxyctl.haproxy.digests import Digests
 from proxyctl.haproxy.files import Layout
 from proxyctl.problems import HAProxyUnavailable
 from proxyctl.state.digest import digest
@@ -19,11 +20,11 @@ def test_what_is_written_is_read(layout):
     files.write(layout, TEXTS, TEXTS)
 
     assert files.read_texts(layout) == TEXTS
-    assert files.read_digests(layout) == {name: digest(text) for name, text in TEXTS.items()}
+    assert Digests(layout).read() == {name: digest(text) for name, text in TEXTS.items()}
 
 
 def test_a_folder_that_is_not_there_has_no_files(layout):
-    assert files.read_digests(layout) == {}
+    assert Digests(layout).read() == {}
 
 
 def test_only_the_files_that_are_named_are_written(layout):
@@ -121,4 +122,4 @@ def test_bytes_that_are_no_text_survive(layout):
     text = b"\xff\xfe\n".decode("utf-8", "surrogateescape")
     files.write(layout, {"haproxy.cfg": text}, ["haproxy.cfg"])
 
-    assert files.read_digests(layout)["haproxy.cfg"] == digest(text)
+    assert Digests(layout).read()["haproxy.cfg"] == digest(text)

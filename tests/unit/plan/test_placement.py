@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+from proxyctl.plan.describe import describe, names_for
 from proxyctl.plan.planner import make_plan
 from proxyctl.plan.steps import (
     AddServer,
@@ -7,6 +8,7 @@ from proxyctl.plan.steps import (
     Reload,
     RemoveMapEntry,
     RemoveServer,
+    SetServerState,
     WriteFiles,
 )
 from proxyctl.state import spares
@@ -167,3 +169,22 @@ def test_a_haproxy_without_spares_gets_them_by_a_reload():
 
 def test_every_kind_has_a_bare_backend():
     assert all(not spare.servers and not spare.name for spare in KINDS.values())
+
+
+def test_a_step_at_a_spare_is_told_by_the_name_of_the_route():
+    step = SetServerState("::http-001", "a", ServerState.DRAIN)
+
+    assert describe(step, {"::http-001": "a"}) == ("~", "a/a", "state drain")
+    assert describe(step)[1] == "::http-001/a"
+
+
+def test_a_plan_that_claims_a_spare_is_told_by_the_name_of_the_route():
+    before, after = world(A), world(A, B)
+    now = running(before)
+    plan = make_plan(after.desired, after.rendered, now)
+
+    words = [describe(step, names_for(plan.steps, now)) for step in plan.steps]
+
+    assert ("+", "b/b", "server 10.88.0.3:80") in words
+    assert ("+", "b.test/", "to backend b") in words
+    assert ("+", "b", "by spare ::http-001") in words

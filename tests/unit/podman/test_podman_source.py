@@ -186,6 +186,18 @@ def test_one_object_that_podman_cannot_describe_stays_as_it_was(podman, source):
     assert len(source.problems) == 1
 
 
+def test_what_is_removed_while_it_is_asked_for_is_gone_and_no_problem(podman, source):
+    podman.add_pod("gitea", HOST, "10.88.0.2")
+    podman.add_container("a", HOST, "10.88.0.3")
+    source.read(None)
+    podman.fail["/containers/" + podman.find("a")["id"]] = "gone"
+
+    workloads = source.read(frozenset({podman.find("a")["id"]}))
+
+    assert list(by_name(workloads)) == ["gitea"]
+    assert source.problems == ()
+
+
 def test_a_missing_socket_says_how_to_make_one(tmp_path):
     source = PodmanSource("", lambda: PodmanApi(str(tmp_path / "none.sock")))
 

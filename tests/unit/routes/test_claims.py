@@ -346,3 +346,13 @@ def test_what_a_problem_shows_is_printable():
 
     assert all(ch.isprintable() for p in made.problems for ch in p.where)
     assert "\\n" in made.problems[0].where
+
+
+def test_a_route_without_an_entrypoint_is_told_where_none_is_the_default():
+    text = "[entrypoints.internal]\nbind = [':8081']\ndefault = false"
+
+    made = translate([pod("a", host="a.test", port="80")], settings(text), {})
+
+    assert made.claims == ()
+    assert [problem.id for problem in made.problems] == ["PX106"]
+    assert made.problems[0].fix == "entrypoints of mode http: internal"

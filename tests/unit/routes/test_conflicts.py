@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from proxyctl.problems import Severity
 from proxyctl.routes.claims import Match, translate
 from proxyctl.routes.conflicts import resolve
@@ -31,6 +33,28 @@ def test_who_is_served_already_keeps_the_route():
     resolution = resolved(old, new, served={A: "pod//new-id/"})
 
     assert shares(resolution) == {"new": ["new"]}
+
+
+def test_two_routes_of_one_workload_that_ask_for_the_same_are_told_as_its_own_matter():
+    labels = {"host": "a.test", "port": "80", "route.api.port": "9000"}
+
+    resolution = resolved(pod("a", labels=labels))
+
+    (problem,) = resolution.problems
+    assert (problem.id, problem.subject) == ("PX206", 'pod "a"')
+    assert problem.summary == "has two routes that ask for a.test/"
+    assert problem.where == "its unnamed route (port 80) and its route api (port 9000)"
+    assert problem.effect.startswith("its unnamed route gets these requests")
+
+
+def test_a_claim_that_repeats_its_match_is_no_rival_of_its_own():
+    (claim,) = translate([pod("a", host="a.test", port="80")], settings(), {}).claims
+    twice = replace(claim, matches=claim.matches * 2)
+
+    resolution = resolve([twice], {})
+
+    assert resolution.problems == ()
+    assert [share.matches for share in resolution.shares] == [(A,)]
 
 
 def test_a_running_workload_wins_over_a_stopped_one():

@@ -13,11 +13,15 @@ def row(view, server):
     return next(r for r in answers.routes(view)["items"] if r["server"] == server)
 
 
+def status(view):
+    return answers.status(view, now=view.time)
+
+
 def test_every_answer_is_json_in_the_same_envelope():
     view = sample.view()
 
     for make in (
-        answers.status, answers.routes, answers.problems, answers.plan, answers.changes,
+        status, answers.routes, answers.problems, answers.plan, answers.changes,
         answers.rendered,
     ):  # fmt: skip
         document = json.loads(json.dumps(make(view)))
@@ -26,11 +30,19 @@ def test_every_answer_is_json_in_the_same_envelope():
 
 
 def test_a_house_without_problems_is_healthy():
-    document = answers.status(sample.healthy())
+    document = status(sample.healthy())
 
     assert document["healthy"] is True
     assert document["routes"] == {"total": 1, "up": 1}
     assert document["uptime"] == 183_900
+
+
+def test_the_service_is_up_until_the_moment_of_asking():
+    view = sample.healthy()
+
+    document = answers.status(view, now=view.time + 12)
+
+    assert (document["uptime"], document["observed"]) == (183_912, view.time)
 
 
 def test_errors_come_before_warnings_and_make_it_degraded():
@@ -40,7 +52,7 @@ def test_errors_come_before_warnings_and_make_it_degraded():
     )  # fmt: skip
     view = sample.view(problems=(warning, *sample.view().problems))
 
-    document = answers.status(view)
+    document = status(view)
 
     assert [p["id"] for p in document["problems"]] == ["PX101", "PX204", "PX104"]
     assert document["healthy"] is False

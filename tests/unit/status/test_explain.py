@@ -178,6 +178,21 @@ def test_a_request_is_followed_to_its_backend(target, backend):
     assert part["backend"] == backend
 
 
+def test_a_user_in_a_url_is_no_part_of_the_host():
+    assert routed("http://ann:pw@git.example.com:8080/")[1]["backend"] == "gitea"
+
+
+def test_a_kind_with_a_name_that_nothing_has_is_not_taken_for_a_host():
+    document = explanation(sample.view(), "pod/giteaa")
+
+    assert document["reason"] == "no pod is called 'giteaa'; did you mean gitea?"
+    assert document["lookups"] == []
+
+
+def test_a_long_target_is_not_repeated_at_length():
+    assert len(explanation(sample.view(), "x" * 8000)["reason"]) < 200
+
+
 def test_a_request_to_a_port_where_nobody_listens_has_no_route():
     document, _ = routed("https://git.example.com/")
 
@@ -211,9 +226,12 @@ def test_what_haproxy_has_loaded_counts_more_than_what_it_should_have():
 
 
 def test_the_keys_are_those_that_haproxy_should_have_while_it_does_not_run():
-    _, part = routed("git.example.com", sample.dead())
+    document = explanation(sample.dead(), "git.example.com")
+    part = next(part for part in document["lookups"] if part["backend"])
 
     assert (part["backend"], part["told_by"]) == ("gitea", "plan")
+    assert document["verdict"] == "NO HAPROXY"
+    assert "proxyctl run starts it" in document["reason"]
 
 
 def test_a_name_that_nothing_has_is_answered_with_the_nearest_one():

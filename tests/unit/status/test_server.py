@@ -191,3 +191,23 @@ def test_a_server_whose_loop_has_ended_by_itself_can_be_stopped(path):
     server.stop()
 
     assert not path.exists()
+
+
+def test_the_loop_does_not_close_the_pipe_before_it_was_written_to(path):
+    server = StatusServer(path, sample.view)
+    server.start()
+    trigger = server._server.trigger
+    pull, failed = trigger._physical_pull, []
+
+    def pulled_twice():
+        pull()  # by a worker, say: the loop runs what it was handed already
+        time.sleep(0.1)
+        try:
+            pull()
+        except OSError as error:
+            failed.append(error)
+
+    trigger._physical_pull = pulled_twice
+    server.stop()
+
+    assert failed == []

@@ -1,0 +1,58 @@
+import os
+
+import pytest
+
+from proxyctl.haproxy.validate import require_haproxy
+from proxyctl.problems import HAProxyUnavailable
+
+
+@pytest.fixture
+def program(tmp_path):
+    """Write a program that says something when it is asked with -v."""
+
+    def write(said):
+        path = tmp_path / "haproxy"
+        path.write_text(f"#!/bin/sh\necho '{said}'\n")
+        path.chmod(0o755)
+        return str(path)
+
+    return write
+
+
+@pytest.mark.parametrize("said", ["HAProxy version 2.6.12-1 2023", "HAProxy version 3.4-dev1 x"])
+def test_a_haproxy_that_is_new_enough_is_taken(program, said):
+    require_haproxy(program(said))
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("", "does not call itself HAProxy"),
+        ("nginx version: nginx/1.22", "does not call itself HAProxy"),
+        ("HA-Proxy version 1.8.19-1 2019", "is HAProxy 1.8, older than 2.6"),
+        ("HAProxy version 2.4.0-1 2021", "is HAProxy 2.4, older than 2.6"),
+    ],
+)
+def test_another_program_is_refused_by_the_name_of_the_setting(program, said, why):
+    with pytest.raises(HAProxyUnavailable, match=r"haproxy\.binary in config\.toml") as refused:
+        require_haproxy(program(said))
+
+    assert why in str(refused.value)
+
+
+def test_a_program_that_is_replaced_is_asked_again(program):
+    with pytest.raises(HAProxyUnavailable):
+        require_haproxy(program("nothing"))
+
+    os.utime(program("HAProxy version 3.0.11 x"), (0, 0))
+    require_haproxy(program("HAProxy version 3.0.11 x"))
+
+
+def test_true_accepts_everything_and_is_no_haproxy():
+    with pytest.raises(HAProxyUnavailable, match="/bin/true"):
+        require_haproxy("/bin/true")
+
+
+def test_no_program_at_all_is_told():
+    with pytest.raises(HAProxyUnavailable, match="there is no program 'no-such-haproxy'"):
+        require_haproxy("no-such-haproxy")
