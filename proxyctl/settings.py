@@ -136,6 +136,51 @@ class HAProxy:
     """Arguments of HAProxy's `log`, such as `/dev/log local0`."""
 
 
+LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
+LETS_ENCRYPT_STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Acme:
+    """How certificates are had from a CA by ACME; `proxyctl acme run` does it, not the service."""
+
+    email: Annotated[str, Limits(pattern=r"^([^@\s,?]+@[^@\s,?]+)?$", max_length=254)] = ""
+    """Where the CA may write to; many need none."""
+    directory: Annotated[str, Limits(pattern=r"^https?://[!-~]+$")] = LETS_ENCRYPT
+    """The CA: the URL of its directory."""
+    staging: bool = False
+    """Let's Encrypt's staging: certificates that no browser trusts, and limits that are higher."""
+    terms_agreed: bool = False
+    """Whether you agree to the CA's terms of service; without it nothing is asked."""
+    challenge: Literal["http-01", "dns-01"] = "http-01"
+    """How hosts are proven to be ours. Wildcards are always proven by dns-01."""
+    hook: Annotated[str, Limits(pattern=r"^(/[^\x00]+)?$")] = ""
+    """A program for dns-01, called as `hook present|cleanup FQDN VALUE`; FQDN ends in a dot."""
+    hook_timeout: Seconds = 300.0
+    """Seconds after which the hook is killed."""
+    hook_wait: Annotated[float, Limits(ge=0, le=3600)] = 30.0
+    """Seconds from the hook's end until the CA is told to look: DNS servers need a while."""
+    hosts: tuple[Word, ...] = ()
+    """The only hosts to get certificates for, `*.example.com` for all below; empty is all."""
+    ca_file: str = ""
+    """PEM file with the root that the CA's own HTTPS is verified with; "" is the system's."""
+    eab_kid: str = ""
+    """External account binding, for the CAs that want one: the key's name and ..."""
+    eab_hmac: str = ""
+    """... the key, in base64url, as the CA gave it."""
+    key: Literal["ec256", "rsa2048"] = "ec256"
+    """The kind of key that new certificates get."""
+    self_check: Annotated[float, Limits(ge=0, le=300)] = 10.0
+    """Seconds to wait until a host answers with our token, before the CA is told; 0: no check."""
+    check_address: Annotated[str, AfterValidator(lambda text: _bind(text) if text else text)] = ""
+    """Where the check asks, instead of at what DNS says and port 80; for tests."""
+
+    @property
+    def url(self) -> str:
+        """The directory that is meant."""
+        return LETS_ENCRYPT_STAGING if self.staging else self.directory
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folders:
     """Where things are; not a setting of the file, but of who runs us and how."""
@@ -186,6 +231,8 @@ class Settings:
     """`@name` in allow and deny."""
     preset: dict[Name, dict[str, Any]] = field(default_factory=dict)
     """`use=name`: labels by the bundle."""
+    acme: Acme | None = None
+    """None: no certificate is asked of a CA."""
 
 
 _ADAPTER = TypeAdapter(Settings)
@@ -205,6 +252,7 @@ def parse(texts: Mapping[str, str]) -> Settings:
         lines = [_explain(item) for item in error.errors()]
         raise SettingsError(f"{', '.join(texts)}:\n  " + "\n  ".join(lines)) from None
     _check_sockets(settings.podman.sockets)
+    _check_acme(settings.acme)
     return settings
 
 
@@ -234,6 +282,7 @@ def _explain(item: Any) -> str:
 def _keys_at(path: list[str]) -> list[str]:
     classes = {
         "haproxy": HAProxy, "podman": Podman, "entrypoints": Entrypoint, "sockets": Socket,
+        "acme": Acme,
     }  # fmt: skip
     owner = next((classes[part] for part in reversed(path) if part in classes), Settings)
     return [field.name.replace("_", "-") for field in fields(owner)]
@@ -243,6 +292,17 @@ def _check_sockets(sockets: tuple[Socket, ...]) -> None:
     names = [socket.name for socket in sockets]
     if len(set(names)) != len(names):
         raise SettingsError("podman.sockets: each socket but one needs a name of its own")
+
+
+def _check_acme(acme: Acme | None) -> None:
+    if acme is None:
+        return
+    if acme.staging and acme.directory != LETS_ENCRYPT:
+        raise SettingsError("acme: staging is Let's Encrypt's; leave out either it or directory")
+    if bool(acme.eab_kid) != bool(acme.eab_hmac):
+        raise SettingsError("acme: eab-kid and eab-hmac go together")
+    if acme.challenge == "dns-01" and not acme.hook:
+        raise SettingsError('acme.hook: expected a program that sets DNS records, for "dns-01"')
 
 
 def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Settings:

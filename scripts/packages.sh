@@ -25,6 +25,7 @@ ps procps
 iptables iptables
 nft nftables
 systemd-analyze systemd
+pebble-challtestsrv pebble
 S
   command -v crun >/dev/null || command -v runc >/dev/null || echo runc
   python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv

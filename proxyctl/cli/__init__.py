@@ -28,7 +28,8 @@ VERBS = {
         "diff": "configuration",
         "apply": "configuration",
     },
-    "Operate": {"drain": "operate", "maint": "operate", "ready": "operate", "cert": "cert"},
+    "Operate": {"drain": "operate", "maint": "operate", "ready": "operate"},
+    "Certificates": {"cert": "cert", "acme": "acme"},
     "Reference": {"labels": "reference", "version": "reference", "completion": "reference"},
 }
 """Heading of the help -> verb -> the module that has it."""

@@ -17,7 +17,7 @@ log = logging.getLogger("proxyctl")
 
 def tell(path: Path, shares: Iterable[Share], settings: Settings, stock: Stock) -> None:
     """Write what is wanted, if there is an engine to be told; only warn where it cannot be."""
-    if getattr(settings, "acme", None) is None:  # a table that this version has not yet
+    if settings.acme is None:
         return
     try:
         write(path, wanted(shares, settings, stock))

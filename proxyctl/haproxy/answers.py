@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from proxyctl.plan.steps import AddServer
 from proxyctl.state.model import OldWorker, RunningServer, ServerState
 
 Row = Mapping[str, str]
@@ -17,6 +18,9 @@ _ADMIN_MAINT = 0x63
 """srv_admin_state: forced, inherited, by DNS, by name (management.txt, "show servers state");
 0x04 only tells that the file says `disabled`."""
 _ADMIN_DRAIN = 0x18
+_CHECK_UNKNOWN = "1"
+_CHECK_ENABLED = "6"
+"""srv_check_state: configured and enabled."""
 
 _STAT = ("pxname", "svname", "status", "bck", "scur")
 
@@ -227,6 +231,46 @@ def state_to_keep(text: str) -> str:
     header = next((line for line in lines if line.startswith("# ")), "# ")[2:].split()
     kept = [line for line in lines if line and _is_kept(header, line)]
     return "".join(f"{line}\n" for line in kept)
+
+
+def with_down(state: str, servers: Iterable[AddServer]) -> str:
+    """Return a state to keep in which *servers* are down until their next check passes."""
+    rows = {(row["be_name"], row["srv_name"]): line for line, row in _rows_of(state)}
+    lines = state.splitlines()
+    old = {rows.get((step.backend, step.server.name)) for step in servers}
+    kept = [line for line in lines if line not in old]
+    header = next((line for line in lines if line.startswith("# ")), "# ")[2:].split()
+    kept += [_down(header, step) for step in servers]
+    return "".join(f"{line}\n" for line in kept)
+
+
+def _rows_of(state: str) -> Iterable[tuple[str, Row]]:
+    header = next((line for line in state.splitlines() if line.startswith("# ")), "# ")[2:].split()
+    for line in state.splitlines():
+        words = line.split()
+        if len(words) > 1 and not line.startswith("#"):
+            yield line, dict(zip(header, words, strict=False))
+
+
+def _down(header: Iterable[str], step: AddServer) -> str:
+    """Return a row of `show servers state` (management.txt 9.3) of a server that is down."""
+    server = step.server
+    words = [word for option in step.options for word in option.split()]
+    checked = words[words.index("port") + 1] if "port" in words else "0"
+    told = {
+        "be_name": step.backend,
+        "srv_name": server.name,
+        "srv_addr": server.address,
+        "srv_port": str(server.port),
+        "srv_uweight": str(server.weight),
+        "srv_iweight": str(server.weight),
+        "srv_check_status": _CHECK_UNKNOWN,
+        "srv_check_state": _CHECK_ENABLED,
+        "srv_use_ssl": str(int("ssl" in words)),
+        "srv_check_port": checked,
+        **dict.fromkeys(("srv_fqdn", "srvrecord", "srv_check_addr", "srv_agent_addr"), "-"),
+    }
+    return " ".join(told.get(name, "0") for name in header)
 
 
 def _is_kept(header: list[str], line: str) -> bool:

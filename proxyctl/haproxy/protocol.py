@@ -87,8 +87,8 @@ def commands(
     Raises CommandRejected for a value that must not reach the wire.
     """
     match step:
-        case AddServer(backend, server, options):
-            return tuple(_add_server(backend, server, options, capabilities, server_id))
+        case AddServer():
+            return tuple(_add_server(step, capabilities, server_id))
         case RemoveServer(backend, name):
             # From maint alone, 2.6 puts idle connections back for seconds: drain comes first.
             at = _server(backend, name)
@@ -226,11 +226,10 @@ def shortened(command: str) -> str:
     return first if len(first) <= 120 else f"{first[:119]}…"
 
 
-def _add_server(
-    backend: str, server: Server, options: Iterable[str], capabilities: Capabilities, number: int
-) -> Iterator[str]:
+def _add_server(step: AddServer, capabilities: Capabilities, number: int) -> Iterator[str]:
+    backend, server = step.backend, step.server
     at = _server(backend, server.name)
-    words = [_option(word) for option in options for word in option.split()]
+    words = [_option(word) for option in step.options for word in option.split()]
     line = [
         f"add server {at} {_socket_address(server)}",
         f"weight {_number(server.weight, 0, 256)}",
@@ -245,6 +244,11 @@ def _add_server(
     if "check" in words:
         yield f"enable health {at}"  # a dynamic server is born without checks, and in maint
     match server.state:
+        case ServerState.READY if step.checked_first:
+            # Whoever leaves maintenance is up: out of it in drain, where nobody notices.
+            yield f"set server {at} state drain"
+            yield f"set server {at} health down"
+            yield f"set server {at} state ready"
         case ServerState.READY:
             yield f"enable server {at}"
         case ServerState.DRAIN:

@@ -14,7 +14,7 @@ from proxyctl.haproxy.files import Layout
 from proxyctl.haproxy.process import EmbeddedProcess
 from proxyctl.haproxy.socket import Conversation, NotListening, RuntimeSocket
 from proxyctl.plan.capabilities import Capabilities, capabilities_of
-from proxyctl.plan.steps import Plan, Reload, Start, Step, WriteFiles
+from proxyctl.plan.steps import AddServer, Plan, Reload, Start, Step, WriteFiles
 from proxyctl.problems import (
     CommandRejected,
     ConfigRejected,
@@ -136,8 +136,8 @@ class HAProxy:
         match step:
             case WriteFiles(names):
                 self._write(names, plan)
-            case Reload():
-                self._reload()
+            case Reload(_, unproven):
+                self._reload(unproven)
             case Start():
                 self._start()
             case _:
@@ -159,10 +159,11 @@ class HAProxy:
     def _sections_on_disk(self) -> dict[str, str]:
         return answers.parse_map_file(files.read_texts(self.layout).get(SECTIONS_MAP, ""))
 
-    def _reload(self) -> None:
+    def _reload(self, unproven: Iterable[AddServer]) -> None:
         with self._talk() as talk:
             can = capabilities_of(observing.version(talk))
             state = answers.state_to_keep(talk.ask("show servers state"))
+        state = answers.with_down(state, unproven)
         files.write_server_state(self.layout, state)
         said = self._said()
         try:

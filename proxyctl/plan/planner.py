@@ -6,6 +6,7 @@
     backend, servers    same section             the differences of its servers, at run time
     backend             not wanted               its map entries and servers removed at run time;
                                                  the empty section goes with the next reload
+    server              moved, HTTP check        replaced: it begins down, and is checked first
     a free spare        a section like it        claimed, at run time (see `placement`)
     nothing             new or changed section   reload, with that as its reason
     map entries         other entries            one by one, or all at once where they are many
@@ -75,7 +76,7 @@ def make_plan(
     certificates = certificate_steps(desired, rendered, running)
     reasons = (*placement.reasons, *certificates.reasons)
     if reasons and reload:
-        steps.append(Reload(reasons))
+        steps.append(Reload(reasons, _unproven(desired, running)))
     else:
         steps += [*certificates.new, *_claim_steps(placement), *towards, *new, *tidy]
         steps += [RemoveMapEntry(CLAIMS_MAP, name) for name in placement.stale]
@@ -139,10 +140,12 @@ def _unwanted(
 def _one_server(
     name: str, backend: Backend, wanted: Server, there: RunningServer | None
 ) -> tuple[list[Step], list[Step]]:
-    add = AddServer(name, wanted, backend.server_options)
+    add = _add(name, backend, wanted)
     if there is None:
         return [], [add]
     if there.backup != wanted.backup:  # the one thing that cannot be changed
+        return [RemoveServer(name, wanted.name)], [add]
+    if add.checked_first and _is_another(wanted, there):
         return [RemoveServer(name, wanted.name)], [add]
     move: list[Step] = []
     if (there.address, there.port) != (wanted.address, wanted.port):
@@ -157,6 +160,35 @@ def _one_server(
         # The address first, also where a reload follows: the old one may be another pod's.
         return move, [*weight, *state]
     return [*state, *move], weight
+
+
+def _add(name: str, backend: Backend, server: Server) -> AddServer:
+    """Return how a server is added. What an HTTP check is for, no open port can tell."""
+    first = backend.check is not None and server.state is ServerState.READY
+    return AddServer(name, server, backend.server_options, checked_first=first)
+
+
+def _is_another(wanted: Server, there: RunningServer) -> bool:
+    """Tell whether what answers now may not be what was checked: it was stopped, or moved.
+
+    One that is left in maintenance with requests in flight is the same, taken out by hand.
+    """
+    if there.state is ServerState.MAINT:
+        return not there.sessions
+    return (there.address, there.port) != (wanted.address, wanted.port)
+
+
+def _unproven(desired: Desired, running: Running) -> tuple[AddServer, ...]:
+    """Return the servers that a new worker must not take for up before their first check."""
+    found = []
+    for backend in desired.backends:
+        there = {server.name: server for server in running.servers.get(backend.name, ())}
+        for server in backend.servers:
+            add = _add(backend.name, backend, server)
+            before = there.get(server.name)
+            if add.checked_first and (before is None or _is_another(server, before)):
+                found.append(add)
+    return tuple(found)
 
 
 def _map_steps(

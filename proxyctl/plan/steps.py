@@ -20,11 +20,15 @@ class WriteFiles:
 
 @dataclass(frozen=True, slots=True)
 class AddServer:
-    """Add a server to a backend that is loaded, and let it take traffic."""
+    """Add a server to a backend that is loaded, and let it take traffic.
+
+    With `checked_first`, not before its first health check has passed.
+    """
 
     backend: str
     server: Server
     options: tuple[str, ...] = ()
+    checked_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,8 @@ class Reload:
     """Start a new worker with the files and let the old one finish: needs at least one reason."""
 
     reasons: tuple[str, ...]
+    unproven: tuple[AddServer, ...] = ()
+    """The servers that are `checked_first` and new to the process, or in maintenance in it."""
 
     def __post_init__(self) -> None:
         if not self.reasons:

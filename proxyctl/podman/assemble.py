@@ -13,6 +13,8 @@ from proxyctl.routes.workload import Kind, Labels, Member, Network, NetworkMode,
 PREFIXES = ("proxyctl.",)
 """Labels that begin so make a workload worth asking Podman about in detail."""
 
+_PORT = "proxyctl.port"
+
 
 def assemble(
     containers: Iterable[ContainerFacts],
@@ -53,6 +55,16 @@ def by_workload(containers: Iterable[ContainerFacts]) -> dict[str, list[Containe
 def is_marked(labels: Labels) -> bool:
     """Tell whether one of the labels is meant for us."""
     return any(key.startswith(PREFIXES) for key, _ in labels)
+
+
+def says_its_port(labels: Labels, members: Iterable[ContainerFacts]) -> bool:
+    """Tell whether the labels of a workload answer what its members expose.
+
+    They do not where a member has labels of its own besides, and so perhaps routes of its own.
+    """
+    named = any(key == _PORT for key, _ in labels)
+    others = ({pair for pair in one.labels if pair not in labels} for one in members)
+    return named and not any(is_marked(tuple(own)) for own in others)
 
 
 def network_owner(group: Iterable[ContainerFacts]) -> ContainerFacts:
@@ -128,7 +140,7 @@ def _member(container: ContainerFacts, image: ImageFacts | None, *, alone: bool 
         labels=() if alone else tuple(pair for pair in container.labels if pair not in brought),
         image_labels=tuple(sorted(brought)),
         image=container.image,
-        exposed=tuple(sorted({*container.exposed, *(image.exposed if image else ())})),
+        exposed=tuple(sorted({*(container.exposed or ()), *(image.exposed if image else ())})),
         health=container.health,
         started=container.started,
     )

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 from proxyctl.routes.workload import Health, Labels, Network, NetworkMode, PublishedPort
@@ -64,7 +65,8 @@ class ContainerFacts:
     mode: NetworkMode | None = None
     """None: not told (lists know it only for bridge networks)."""
     published: tuple[PublishedPort, ...] = ()
-    exposed: tuple[int, ...] = ()
+    exposed: tuple[int, ...] | None = ()
+    """TCP ports, sorted. None: not told (lists know them since Podman 5.1)."""
     created: int = 0
 
 
@@ -111,7 +113,7 @@ def container_from_lists(libpod: Json, compat: Json | None = None) -> ContainerF
         networks=None if compat is None else _networks(_object(compat, "NetworkSettings")),
         mode=_listed_mode(listed),
         published=_listed_ports(libpod),
-        exposed=_listed_exposed(_object(libpod, "ExposedPorts")),
+        exposed=_listed_exposed(libpod),
         created=_nanoseconds(libpod.get("Created")),
     )
 
@@ -122,7 +124,10 @@ def container_from_inspect(raw: Json) -> ContainerFacts:
     settings, host = _object(raw, "NetworkSettings"), _object(raw, "HostConfig")
     networks = _networks(settings)
     # 4.3 forgets the ports of a stopped container, but not what it was created with.
-    ports = _bindings(_object(settings, "Ports")) | _bindings(_object(host, "PortBindings"))
+    ports = _object(settings, "Ports"), _object(host, "PortBindings")
+    published = _bindings(ports[0]) | _bindings(ports[1])
+    unbound = {port for one in ports for port in _unbound(one)}
+    unbound -= {port.container_port for port in published}
     return ContainerFacts(
         id=_id(raw),
         name=_text(raw, "Name").lstrip("/"),
@@ -137,8 +142,8 @@ def container_from_inspect(raw: Json) -> ContainerFacts:
         image_id=_text(raw, "Image").removeprefix("sha256:"),
         networks=networks,
         mode=_mode(_text(host, "NetworkMode"), networks),
-        published=tuple(sorted(ports)),
-        exposed=_exposed(config),
+        published=tuple(sorted(published)),
+        exposed=tuple(sorted({*_exposed(config), *unbound, *_asked_to_expose(raw)})),
         created=_nanoseconds(raw.get("Created")),
     )
 
@@ -167,7 +172,7 @@ def image_from_inspect(raw: Json) -> ImageFacts:
 def updated(old: ContainerFacts | None, new: ContainerFacts) -> ContainerFacts:
     """Return `new`, with what its source did not tell and what cannot have changed from `old`.
 
-    --expose is in lists since 5.1 but in inspects since 5.3, so both are added up.
+    --expose of a pod's member is in lists since 5.1 but in inspects since 5.3: both are added up.
     """
     if old is None or old.id != new.id:
         return new
@@ -178,8 +183,16 @@ def updated(old: ContainerFacts | None, new: ContainerFacts) -> ContainerFacts:
         service=new.service or old.service,
         mode=new.mode or old.mode,
         networks=old.networks if new.networks is None and same_run else new.networks,
-        exposed=tuple(sorted({*old.exposed, *new.exposed})),
+        exposed=_together(old.exposed, new.exposed),
     )
+
+
+def _together(
+    one: tuple[int, ...] | None, other: tuple[int, ...] | None
+) -> tuple[int, ...] | None:
+    if one is None or other is None:
+        return one if other is None else other
+    return tuple(sorted({*one, *other}))
 
 
 def _id(raw: Json) -> str:
@@ -313,20 +326,56 @@ def _bindings(ports: Json) -> set[PublishedPort]:
     return found
 
 
+def _unbound(ports: Json) -> set[int]:
+    """Return the TCP ports of `{"80/tcp": null}`: exposed by --expose or by the image, no more."""
+    return {port for name, bindings in ports.items() if not bindings for port in _span_of(name)}
+
+
 def _exposed(config: Json) -> tuple[int, ...]:
     """Return the TCP ports of `{"3000/tcp": {}}`, and of the range `{"3000-3002/tcp": {}}`."""
-    found: set[int] = set()
-    for name in _object(config, "ExposedPorts"):
-        ports, _, protocol = name.partition("/")
-        if protocol in ("tcp", ""):
-            first, _, last = ports.partition("-")
-            found.update(range(_port(first), _port(last or first) + 1))
-    return tuple(sorted(found))
+    ports = (port for name in _object(config, "ExposedPorts") for port in _span_of(name))
+    return tuple(sorted(set(ports)))
 
 
-def _listed_exposed(exposed: Json) -> tuple[int, ...]:
-    """Return the TCP ports of libpod's list, `{"3000": ["tcp"]}` (Podman >= 5.1)."""
-    return tuple(sorted(_port(port) for port, kinds in exposed.items() if "tcp" in (kinds or ())))
+def _span_of(name: str) -> range:
+    """Return the ports of `3000/tcp`, `3000` or `3000-3002/tcp`; none of another protocol."""
+    ports, _, protocol = name.partition("/")
+    if protocol not in ("tcp", ""):
+        return range(0)
+    first, _, last = ports.partition("-")
+    return range(_port(first), _port(last or first) + 1)
+
+
+def _asked_to_expose(raw: Json) -> set[int]:
+    """Return the TCP ports of `--expose` in the command that made a container.
+
+    For a pod's member Podman < 5.3 tells them nowhere else in an inspect. The command is believed
+    only up to the image, which nothing but the container's own command may follow.
+    """
+    config = _object(raw, "Config")
+    words = [str(word) for word in _list(config, "CreateCommand")]
+    own = [[], [str(word) for word in _list(config, "Cmd")]]
+    ends = (at for at, word in enumerate(words) if words[at + 1 :] in own and _is_image(raw, word))
+    options = words[: next(ends, 0)]
+    values = [value for option, value in pairwise(options) if option == "--expose"]
+    values += [word.partition("=")[2] for word in options if word.startswith("--expose=")]
+    return {port for text in values for name in text.split(",") for port in _span_of(name)}
+
+
+def _is_image(raw: Json, word: str) -> bool:
+    """Tell whether a word names a container's image: without registry or tag, or by its id."""
+    name = f"/{_text(raw, 'ImageName')}"
+    identity = _text(raw, "Image").removeprefix("sha256:")
+    by_id = len(word) >= 3 and identity.startswith(word.removeprefix("sha256:"))
+    return by_id or name.endswith((f"/{word}", f"/{word}:latest"))
+
+
+def _listed_exposed(libpod: Json) -> tuple[int, ...] | None:
+    """Return the TCP ports of libpod's list, `{"3000": ["tcp"]}`; None before Podman 5.1."""
+    if "ExposedPorts" not in libpod:
+        return None
+    ports = _object(libpod, "ExposedPorts").items()
+    return tuple(sorted(_port(port) for port, kinds in ports if "tcp" in (kinds or ())))
 
 
 def _nanoseconds(value: object) -> int:

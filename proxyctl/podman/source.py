@@ -9,7 +9,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from proxyctl.podman.assemble import assemble, by_workload, in_order, is_marked, network_owner
+from proxyctl.podman.assemble import (
+    assemble,
+    by_workload,
+    in_order,
+    is_marked,
+    network_owner,
+    says_its_port,
+)
 from proxyctl.podman.client import Info, PodmanApi, Unreadable
 from proxyctl.podman.facts import (
     ContainerFacts,
@@ -159,7 +166,7 @@ class PodmanSource:
             if pod is not None:
                 pods[key] = pod
             if is_marked(pod.labels if pod else ()) or any(is_marked(c.labels) for c in group):
-                complete += self._completed(api, group)
+                complete += self._completed(api, group, pod)
             else:
                 complete += group
         rootless = self.info is not None and self.info.rootless
@@ -168,21 +175,23 @@ class PodmanSource:
         ):
             self._workloads[workload.id] = workload
 
-    def _completed(self, api: PodmanApi, group: list[ContainerFacts]) -> list[ContainerFacts]:
-        """Return the group with its images read, and what lists do not tell of its network."""
+    def _completed(
+        self, api: PodmanApi, group: list[ContainerFacts], pod: PodFacts | None
+    ) -> list[ContainerFacts]:
+        """Return the group with its images read, and what lists do not tell of it."""
         for image in sorted({one.image_id for one in group if one.image_id and not one.infra}):
             if image not in self._images:
                 self._read_image(api, image)
-        owner = network_owner(group)
-        if owner.mode is not None and (owner.networks is not None or owner.state != "running"):
-            return group
-        inspected = self._inspected(api, owner.id, owner)
-        rest = [one for one in group if one is not owner]
-        if inspected is None:
-            self._containers.pop(owner.id, None)
-            return rest
-        self._containers[owner.id] = inspected
-        return [*rest, inspected]
+        complete: list[ContainerFacts] = []
+        unknown = _not_told(group, pod)
+        for one in group:
+            facts = self._inspected(api, one.id, one) if one.id in unknown else one
+            if facts is None:
+                self._containers.pop(one.id, None)
+            else:
+                self._containers[one.id] = facts
+                complete.append(facts)
+        return complete
 
     def _pod(self, api: PodmanApi, key: str, group: list[ContainerFacts]) -> PodFacts | None:
         """Return a pod, from memory if it can be; None if it cannot be read.
@@ -266,6 +275,18 @@ class PodmanSource:
             kind = _KINDS.get(translate, "container")
             self._problems[identity] = _odd(kind, identity, f"{name!s:.60}", error)
             return None
+
+
+def _not_told(group: list[ContainerFacts], pod: PodFacts | None) -> frozenset[str]:
+    """Return the ids of the containers that an inspect tells more of: its network, its ports."""
+    owner = network_owner(group)
+    unknown = set()
+    if owner.mode is None or (owner.networks is None and owner.state == "running"):
+        unknown.add(owner.id)
+    members = [one for one in group if not one.infra]
+    if not says_its_port(pod.labels if pod else group[0].labels, members):
+        unknown |= {one.id for one in members if one.exposed is None}
+    return frozenset(unknown)
 
 
 def _stand_in(group: Iterable[ContainerFacts]) -> PodFacts | None:

@@ -64,9 +64,8 @@ class Route:
         "host",
         (),
         "name[,name…]",
-        "Host names to publish; `*.example.com` is the names up to four levels below, `*` every "
-        "name. "
-        "Having one is the opt-in.",
+        "Host names to publish; `*.example.com` is every name below it, of any depth, `*` every "
+        "name. Having one is the opt-in.",
     )
     port: Port | None = _label(
         "port",
@@ -126,7 +125,8 @@ class Route:
         "strip-prefix",
         False,
         "bool",
-        "Remove `path` before the workload sees it, and say so in X-Forwarded-Prefix.",
+        "Remove `path` before the workload sees it, and say so in X-Forwarded-Prefix. A request "
+        "with a `%2F` for a slash of `path` gets 400; any other `%2F` passes as it is.",
     )
     add_prefix: PathPrefix = _label(
         "add-prefix", "", "/prefix", "Put this before the path that the workload sees."

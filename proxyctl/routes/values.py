@@ -18,6 +18,9 @@ MAX_LENGTH = 4096
 MAX_HEADER = 1024
 """No header's value is longer, in characters."""
 
+WILDCARD_LABELS = 8
+"""So many labels may follow `*.`: each is one more lookup for a host that has no route."""
+
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?", re.ASCII)
 _HOST_PART = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
 _PATH = re.compile(r"(/[A-Za-z0-9._~@:=+,-]+)*", re.ASCII)
@@ -130,7 +133,10 @@ def _host_pattern(text: str) -> str:
     if text == "*":
         return text
     if text.startswith("*."):
-        return "*." + parse_hostname(text[2:])
+        parent = parse_hostname(text[2:])
+        if parent.count(".") >= WILDCARD_LABELS:
+            raise ValueError(f"expected at most {WILDCARD_LABELS} labels after '*.'")
+        return f"*.{parent}"
     if "*" in text:
         raise ValueError("expected '*' only as the whole first part of a name: *.example.com")
     return parse_hostname(text)

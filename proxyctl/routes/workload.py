@@ -82,7 +82,7 @@ class Member:
     image_labels: Labels = ()
     image: str = ""
     exposed: tuple[int, ...] = ()
-    """TCP ports of --expose and of the image's EXPOSE, sorted (Podman >= 5.1 tells --expose)."""
+    """TCP ports of --expose and of the image's EXPOSE, sorted."""
     health: Health = Health.NONE
     started: int = field(default=0, compare=False)
     """As a workload's."""

@@ -15,6 +15,7 @@ import jinja2
 
 from proxyctl.problems import ConfigRejected
 from proxyctl.recent import Recent
+from proxyctl.routes.values import WILDCARD_LABELS
 from proxyctl.state.desired import ACME_MAP
 from proxyctl.state.digest import digest
 from proxyctl.state.model import (
@@ -163,6 +164,7 @@ def _environment(templates: tuple[tuple[str, str], ...]) -> jinja2.Environment:
         autoescape=False,  # noqa: S701 - not HTML; every value is a typed word, or is quoted
     )
     environment.filters["quote"] = quote
+    environment.globals["wildcard_labels"] = WILDCARD_LABELS
     return environment
 
 

@@ -6,7 +6,7 @@ that end in "/", which finds the longest one. A change of the template is a chan
     host    lower case, the port cut off, then dots at the end       Git.Example.com.:80 is …com
     path    %xx decoded, // is /                                     //a%70i is /api
     400     no plain host name, %00, a bad %xx, `.` or `..` as a segment
-    order   exact host, *.its.parents (four levels), *; the longest path each
+    order   exact host, *.its.parents (the nearest first), *; the longest path each
 """
 
 import re
@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import unquote
 
-LEVELS = 4
-"""So many parents of a host name are asked for."""
+from proxyctl.routes.values import WILDCARD_LABELS
 
 _HOST = re.compile(r"[a-z0-9_][a-z0-9._-]*|\[[0-9a-f:.]+\]", re.ASCII)
 _DOTS = re.compile(r"(^|/)\.\.?(/|$)")
@@ -102,9 +101,9 @@ def winner(considered: Iterable[Considered]) -> str:
 def _bases(host: str) -> Iterable[tuple[str, str]]:
     """Return what is asked for in the place of the host, one after the other."""
     yield host, "exact host"
-    rest = host
-    for _ in range(LEVELS):
-        rest = re.sub(r"^\.?[^.]*", "", rest)
+    labels = host.split(".")[-WILDCARD_LABELS - 1 :]
+    for first in range(1, len(labels)):
+        rest = "." + ".".join(labels[first:])
         if len(rest) > 1:
             yield rest, "wildcard"
     yield "*", "any host"

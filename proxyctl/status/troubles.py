@@ -21,8 +21,8 @@ def start_it(mode: str) -> str:
     """Return what to do about a HAProxy that does not run."""
     return {
         "embedded": "proxyctl run starts it",
-        "own": "systemctl status proxyctl-haproxy",
-        "attach": "systemctl status haproxy",
+        "own": "systemctl start proxyctl-haproxy",
+        "attach": "systemctl start haproxy",
     }[mode]
 
 
@@ -58,7 +58,6 @@ def haproxy_unavailable(error: str) -> Problem:
 
 def haproxy_absent(where: str, mode: str) -> Problem:
     """HAProxy does not run, and its unit is to start it."""
-    unit = "haproxy" if mode == "attach" else "proxyctl-haproxy"
     also = "      (it needs a master socket, -S: docs/modes.md)" if mode == "attach" else ""
     return Problem(
         id="PX303",
@@ -66,7 +65,7 @@ def haproxy_absent(where: str, mode: str) -> Problem:
         summary="does not run",
         where=where,
         effect="nothing is served; what it is to serve is written, and filled in when it comes",
-        fix=f"systemctl start {unit}{also}",
+        fix=f"{start_it(mode)}{also}",
     )
 
 

@@ -99,7 +99,7 @@ def why(view: View, verdict: Verdict) -> str:
 def silence(view: View) -> str:
     """Return that HAProxy answers nobody, and what to do about it."""
     if view.haproxy_error:
-        return f"HAProxy cannot be asked: {view.haproxy_error}"
+        return f"HAProxy does not answer: {view.haproxy_error}"
     return f"HAProxy does not run, so that nobody answers: {start_it(view.settings.haproxy.mode)}"
 
 

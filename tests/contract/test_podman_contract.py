@@ -148,6 +148,17 @@ def test_a_lone_container_with_published_ports(lab, fake):
     assert len(agree(lab, fake, "lone").published) == 3
 
 
+def test_exposed_ports(lab, fake):
+    lab.podman("run", "-d", "--name", "exposing", LABEL, "--expose", "80", *SLEEP)
+    lab.podman("pod", "create", "--name", "pod", LABEL)
+    lab.podman("run", "-d", "--pod", "pod", "--name", "pod-app", "--expose", "81", *SLEEP)
+    fake.add_container("exposing", HOST, "10.88.0.4", exposed=[80], image="localhost/plain:latest")
+    fake.add_pod("pod", HOST, "10.88.0.5", containers=[plain("app")[0] | {"exposed": [81]}])
+
+    assert agree(lab, fake, "exposing").members[0].exposed == (80,)
+    assert agree(lab, fake, "pod").members[0].exposed == (81,)
+
+
 def test_a_published_pod(lab, fake):
     lab.start("published", LABEL, "-p", "8081:8080")
     fake.add_pod(

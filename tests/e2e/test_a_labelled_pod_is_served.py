@@ -101,6 +101,24 @@ def test_a_lone_container_is_served(lab: Lab, service: LabProcess) -> None:
     wait_for(lab, "who.test", "who")
 
 
+def test_the_only_exposed_port_needs_no_label(lab: Lab) -> None:
+    image = lab.image("exposing", "EXPOSE 8001")
+    for name, *words in (["lone", "--expose", "8000", IMAGE, "8000"], ["brought", image, "8001"]):
+        label = f"proxyctl.host={name}.test"
+        lab.podman("run", "-d", "--name", name, "--hostname", name, "--label", label, *words)
+    lab.podman("pod", "create", "--name", "shop", "--hostname", "shop", "--label",
+               "proxyctl.host=shop.test")  # fmt: skip
+    lab.podman("run", "-d", "--pod", "shop", "--expose=8002", IMAGE, "8002")
+
+    lab.start_proxyctl(CONFIG)
+    for name in ("lone", "brought", "shop"):
+        wait_for(lab, f"{name}.test", name)
+    lab.podman("run", "-d", "--name", "late", "--hostname", "late", "--expose", "8003",
+               "--label", "proxyctl.host=late.test", IMAGE, "8003")  # fmt: skip
+
+    wait_for(lab, "late.test", "late")
+
+
 def test_a_pod_of_kube_play_is_served(lab: Lab, service: LabProcess) -> None:
     manifest = {
         "apiVersion": "v1",

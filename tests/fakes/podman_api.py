@@ -303,6 +303,12 @@ class FakePodman:
         config = {"Labels": one["labels"] or None}
         if not self.old:
             config["ExposedPorts"] = {f"{port}/tcp": {} for port in one["exposed"]}
+        elif one["owner"]:
+            words = [word for port in one["exposed"] for word in ("--expose", str(port))]
+            image = [one["image"]["name"]] if one["image"] else []
+            config["CreateCommand"] = ["podman", "run", *words, *image]
+        else:
+            ports = {f"{port}/tcp": None for port in one["exposed"]} | ports
         return {
             "Id": one["id"],
             "Name": one["name"],

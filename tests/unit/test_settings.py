@@ -165,3 +165,33 @@ def test_what_no_parser_can_swallow_is_told_too():
     for text in ("a = " + "9" * 5000, "a = " + "[" * 10_000):
         with pytest.raises(SettingsError, match=r"config\.toml: "):
             parse({"config.toml": text})
+
+
+def test_without_a_table_acme_no_ca_is_asked():
+    assert parse({"c": ""}).acme is None
+
+
+def test_a_table_acme_means_lets_encrypt_by_http():
+    acme = parse({"c": "[acme]\nterms-agreed = true"}).acme
+
+    assert (acme.url, acme.challenge) == (settings.LETS_ENCRYPT, "http-01")
+    assert parse({"c": "[acme]\nstaging = true"}).acme.url == settings.LETS_ENCRYPT_STAGING
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('challenge = "tls-alpn-01"', "'http-01' or 'dns-01'"),
+        ('challenge = "dns-01"', "expected a program that sets DNS records"),
+        ('hook = "relative"', "hook"),
+        ('staging = true\ndirectory = "https://ca.test/dir"', "leave out either"),
+        ('directory = "ca.test"', "directory"),
+        ('eab-kid = "k"', "go together"),
+        ('email = "mailto:ann@example.com?to=bob@example.com"', "email"),
+        ('check-address = "localhost"', "expected an address and a port"),
+        ("term-agreed = true", "did you mean 'terms-agreed'?"),
+    ],
+)
+def test_a_mistake_below_acme_is_told(text, told):
+    with pytest.raises(SettingsError, match=told.replace("?", r"\?")):
+        parse({"c": f"[acme]\n{text}"})

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-UNITS = sorted((Path(__file__).parent.parent.parent / "systemd").glob("*.service"))
+FOLDER = Path(__file__).parent.parent.parent / "systemd"
+UNITS = sorted(FOLDER.glob("*.service"))
+STARTERS = sorted(path for kind in ("*.timer", "*.path") for path in FOLDER.glob(kind))
 PROGRAMS = ("usr/bin/proxyctl", "usr/sbin/haproxy", "bin/kill", "bin/sh")
 
 
@@ -29,7 +31,7 @@ def host(tmp_path: Path) -> Path:
     """Return the root of a file system with our units and the programs that they name."""
     folder = tmp_path / "etc/systemd/system"
     folder.mkdir(parents=True)
-    for unit in UNITS:
+    for unit in (*UNITS, *STARTERS):
         shutil.copy(unit, folder)
     for name in PROGRAMS:
         program = tmp_path / name
@@ -50,11 +52,14 @@ def settings(unit: str) -> dict[str, list[str]]:
     return found
 
 
-def test_there_are_two_units() -> None:
-    assert [unit.name for unit in UNITS] == ["proxyctl-haproxy.service", "proxyctl.service"]
+def test_there_are_three_units_and_what_starts_one_of_them() -> None:
+    services = ["proxyctl-acme.service", "proxyctl-haproxy.service", "proxyctl.service"]
+
+    assert [unit.name for unit in UNITS] == services
+    assert {path.stem for path in STARTERS} == {"proxyctl-acme"}
 
 
-@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+@pytest.mark.parametrize("unit", [*UNITS, *STARTERS], ids=lambda unit: unit.name)
 def test_systemd_understands_every_line(unit: Path, host: Path) -> None:
     options = ("--man=no", "--recursive-errors=no", f"--root={host}")
 
@@ -103,3 +108,25 @@ def test_proxyctl_has_the_group_for_which_the_master_socket_is_open() -> None:
     assert settings("proxyctl.service")["Group"] == haproxy["Group"]
     assert "master.sock,mode,660" in haproxy["ExecStart"][0]
     assert haproxy["RuntimeDirectoryMode"] == ["0750"]
+
+
+def test_who_speaks_to_the_internet_can_open_no_socket_of_podman_or_haproxy() -> None:
+    unit = settings("proxyctl-acme.service")
+
+    assert unit["RestrictAddressFamilies"] == ["AF_INET AF_INET6"]
+    assert unit["CapabilityBoundingSet"] == [""]
+
+
+def test_who_gets_certificates_writes_only_what_the_service_reads() -> None:
+    unit = settings("proxyctl-acme.service")
+    written = [*unit["RuntimeDirectory"], *unit["StateDirectory"]]
+
+    assert " ".join(written).split() == ["proxyctl/acme", "proxyctl/acme", "proxyctl/certs/acme"]
+    assert "ReadWritePaths" not in unit
+    assert unit["Group"] == settings("proxyctl.service")["Group"]
+
+
+def test_a_list_that_changes_often_does_not_stop_the_runs() -> None:
+    text = (FOLDER / "proxyctl-acme.service").read_text()
+
+    assert "StartLimitIntervalSec=0" in text.partition("[Service]")[0]

@@ -1,7 +1,8 @@
 """What HAProxy tells, as values: answers as 2.6.12 and 3.0.11 gave them."""
 
 from proxyctl.haproxy import answers
-from proxyctl.state.model import OldWorker, RunningServer, ServerState
+from proxyctl.plan.steps import AddServer
+from proxyctl.state.model import OldWorker, RunningServer, Server, ServerState
 
 HEADER = "# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port srv_check_addr srv_agent_addr srv_agent_port"  # noqa: E501
 STATE = f"""1
@@ -155,3 +156,14 @@ def test_a_reload_says_whether_it_was_one():
     assert answers.succeeded("Success=1\n--\n[NOTICE] ...\n")
     assert not answers.succeeded("Success=0\n--\n[ALERT] ...\n")
     assert not answers.succeeded("")
+
+
+def test_servers_that_are_to_be_down_replace_their_rows():
+    header = "# be_id be_name srv_id srv_name srv_addr srv_op_state srv_check_health srv_port"
+    state = f"1\n{header}\n3 app 1 a 10.0.0.1 2 1 80\n3 app 2 b 10.0.0.2 2 1 80\n"
+    server = Server(name="b", address="10.0.0.9", port=81)
+
+    assert answers.with_down(state, (AddServer("app", server),)) == (
+        f"1\n{header}\n3 app 1 a 10.0.0.1 2 1 80\n0 app 0 b 10.0.0.9 0 0 81\n"
+    )
+    assert answers.with_down(state, ()) == state

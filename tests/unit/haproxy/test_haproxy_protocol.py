@@ -39,6 +39,17 @@ def test_a_server_with_checks_is_checked_before_it_is_enabled():
     )
 
 
+def test_a_server_that_is_to_be_checked_first_leaves_maintenance_unnoticed():
+    step = AddServer("app", GITEA, ("check",), checked_first=True)
+
+    assert commands(step, NEW)[1:] == (
+        "enable health app/gitea",
+        "set server app/gitea state drain",
+        "set server app/gitea health down",
+        "set server app/gitea state ready",
+    )
+
+
 def test_debian_12_gets_its_work_arounds():
     assert commands(AddServer("app", GITEA), OLD, server_id=3) == (
         "add server app/gitea 10.88.0.2:3000 weight 100 id 3 pool-max-conn -1 pool-purge-delay 5s",

@@ -67,6 +67,33 @@ def test_a_moved_pod_is_a_new_address_at_run_time():
     ]
 
 
+def test_a_moved_pod_with_an_http_check_is_another_server_that_is_checked_first():
+    checked = {"host": "a.test", "port": "80", "health": "/health"}
+    gone, new = steps([pod("a", **checked)], [pod("a", "10.88.0.9", **checked)])
+
+    assert gone == RemoveServer("a", "a")
+    assert (new.server.address, new.checked_first) == ("10.88.0.9", True)
+
+
+def test_a_reload_knows_the_servers_that_are_to_be_checked_first():
+    checked = {"host": "a.test", "port": "80", "health": "/health"}
+    (fresh,) = steps([B], [B, pod("a", **checked)])
+    (other,) = steps([pod("a", **checked)], [pod("a", **checked), B])
+
+    assert [(step.backend, step.server.name) for step in fresh.unproven] == [("a", "a")]
+    assert other.unproven == ()
+
+
+def test_a_server_left_in_maintenance_with_requests_in_flight_is_made_ready_as_it_is():
+    one = pod("a", host="a.test", port="80", health="/health")
+    (server,) = running(decided(one)).servers["a"]
+    busy = replace(server, state=ServerState.MAINT, sessions=1)
+
+    assert steps([one], [one], servers={"a": (busy,)}) == [
+        SetServerState("a", "a", ServerState.READY)
+    ]
+
+
 def test_a_removed_pod_loses_its_route_and_its_server_without_a_reload():
     assert steps([A, B], [A]) == [RemoveMapEntry(MAP, "b.test/"), RemoveServer("b", "b")]
 

@@ -1,3 +1,6 @@
+import json
+from pathlib import Path
+
 import pytest
 
 from proxyctl.podman.assemble import assemble
@@ -11,6 +14,8 @@ from proxyctl.podman.facts import (
     image_from_inspect,
 )
 from proxyctl.routes.workload import Health, Kind, Network, NetworkMode, Phase, PublishedPort
+
+DATA = Path(__file__).parent / "data"
 
 
 def one(**more):
@@ -31,7 +36,8 @@ def test_null_and_missing_fields_of_old_podmans_mean_empty():
     entry = {"Id": "c1", "Names": ["web"], "Labels": None, "Ports": None, "State": "running"}
     facts = container_from_lists(entry, {"NetworkSettings": {"Networks": None}})
 
-    assert (facts.labels, facts.published, facts.exposed, facts.networks) == ((), (), (), ())
+    assert (facts.labels, facts.published, facts.networks) == ((), (), ())
+    assert facts.exposed is None
     assert facts.mode is None
 
 
@@ -105,6 +111,45 @@ def test_exposed_ports_are_tcp_ports_of_image_and_container():
     config = {"ExposedPorts": {"3000/tcp": {}, "22/tcp": {}, "53/udp": {}, "90-91/tcp": {}}}
 
     assert image_from_inspect({"Id": "i", "Config": config}).exposed == (22, 90, 91, 3000)
+
+
+@pytest.mark.parametrize(
+    ("name", "exposed", "published"),
+    [("lone", (8000,), [90]), ("member", (3306, 3307), []), ("stopped", (8002,), [])],
+)
+def test_podman_4_3_tells_exposed_ports_without_a_binding_or_in_the_command(
+    name, exposed, published
+):
+    facts = container_from_inspect(json.loads((DATA / "inspect-4.3.1.json").read_text())[name])
+
+    assert facts.exposed == exposed
+    assert [port.container_port for port in facts.published] == published
+
+
+@pytest.mark.parametrize(
+    ("command", "cmd", "exposed"),
+    [
+        ("run --expose 80 --expose=81,82/tcp --expose 53/udp nginx", None, (80, 81, 82)),
+        ("run --name nginx --expose 80-82 docker.io/library/nginx:latest", None, (80, 81, 82)),
+        ("run --expose 80 library/nginx serve --expose 90", "serve --expose 90", (80,)),
+        ("run --expose 80 0123abcd serve", "serve", (80,)),
+        ("run nginx --expose 90", "--expose 90", ()),
+        ("run --expose 80 apache", None, ()),
+        ("play kube x.yaml --expose 80", None, ()),
+    ],
+)
+def test_the_command_that_made_a_container_is_believed_up_to_its_image(command, cmd, exposed):
+    config = {"CreateCommand": ["podman", *command.split()], "Cmd": cmd and cmd.split()}
+    image = {"Image": "0123abcdef", "ImageName": "docker.io/library/nginx:latest"}
+
+    assert container_from_inspect({"Id": "c1", "Config": config} | image).exposed == exposed
+
+
+def test_a_port_that_is_published_while_it_runs_is_no_exposed_one_when_it_does_not():
+    bound = {"80/tcp": [{"HostIp": "", "HostPort": "8080"}]}
+    raw = {"NetworkSettings": {"Ports": {"80/tcp": None}}, "HostConfig": {"PortBindings": bound}}
+
+    assert container_from_inspect({"Id": "c1"} | raw).exposed == ()
 
 
 def test_created_keeps_its_nanoseconds_in_any_zone():

@@ -7,6 +7,7 @@ from proxyctl.routes.workload import NetworkMode, Phase
 from tests.fakes.podman_api import FakePodman
 
 HOST = {"proxyctl.host": "git.example.com"}
+PORT = HOST | {"proxyctl.port": "80"}
 
 
 @pytest.fixture(params=["4.3", "5.8"])
@@ -27,9 +28,9 @@ def by_name(workloads):
 def test_a_cold_read_inspects_each_image_and_kube_pod_once_and_a_warm_one_takes_two_lists(
     podman, source
 ):
-    podman.add_pod("gitea", HOST, "10.88.0.2", containers=("web", "db"))
-    podman.add_pod("wiki", HOST, "10.88.0.3")
-    podman.add_pod("kube", HOST, "10.88.0.4", kube=True)
+    podman.add_pod("gitea", PORT, "10.88.0.2", containers=("web", "db"))
+    podman.add_pod("wiki", PORT, "10.88.0.3")
+    podman.add_pod("kube", PORT, "10.88.0.4", kube=True)
     podman.add_pod("unmarked", {}, "10.88.0.5")
     source.read(None)
 
@@ -44,6 +45,29 @@ def test_a_cold_read_inspects_each_image_and_kube_pod_once_and_a_warm_one_takes_
     source.read(None)
 
     assert podman.asked() == ["libpod list", "compat list"]
+
+
+def test_what_is_exposed_is_known_from_the_first_read_on(podman, source):
+    members = {"name": "web", "exposed": [3000]}, {"name": "db", "exposed": [3306]}
+    podman.add_pod("gitea", HOST, "10.88.0.2", containers=members)
+    podman.add_container("lone", HOST, "10.88.0.3", exposed=[8000])
+    cold = by_name(source.read(None))
+    podman.asked()
+
+    assert [member.exposed for member in cold["gitea"].members] == [(3306,), (3000,)]
+    assert cold["lone"].members[0].exposed == (8000,)
+    assert by_name(source.read(None)) == cold
+    assert podman.asked() == ["libpod list", "compat list"]
+
+
+def test_labels_of_a_members_own_make_its_ports_worth_asking_for(podman, source):
+    own = {"proxyctl.route.admin.host": "admin.example.com"}
+    podman.add_pod(
+        "gitea", PORT, "10.88.0.2", containers=[{"name": "web", "labels": own, "exposed": [9000]}]
+    )
+    (workload,) = source.read(None)
+
+    assert workload.members[0].exposed == (9000,)
 
 
 def test_one_changed_container_costs_one_inspect(podman, source):

@@ -54,6 +54,7 @@ def test_a_good_word_with_something_behind_it_is_refused(parse, good, suffix):
         ("a.test,a.test", ("a.test",)),
         ("a.test,A.test,a.test.", ("a.test",)),
         ("*.example.com", ("*.example.com",)),
+        ("*.a.b.c.d.e.f.g.h", ("*.a.b.c.d.e.f.g.h",)),
         ("*", ("*",)),
         ("[::1]", ("[::1]",)),
         ("[2001:DB8:0::1]", ("[2001:db8::1]",)),
@@ -70,7 +71,8 @@ def test_hosts_are_read_in_canonical_form(text, value):
 @pytest.mark.parametrize(
     "text",
     ["http://a.test", "a.test:80", "a.test/", "a..test", ".a.test", "-a.test", "a*.test",
-     "*a.test", "a.*.test", "a.test,", ",", "[::1", "[g::1]", "a" * 64 + ".test",
+     "*a.test", "a.*.test", "*.a.b.c.d.e.f.g.h.i",
+     "a.test,", ",", "[::1", "[g::1]", "a" * 64 + ".test",
      ".".join(["a" * 60] * 5), "bücher.example"],
 )  # fmt: skip
 def test_what_is_not_a_host_is_refused(text):

@@ -68,10 +68,13 @@ def test_the_exact_host_wins_then_its_parents_then_any_with_the_longest_path(hos
     assert winner(look_up(ENTRIES, canonical(host, path))) == backend
 
 
-def test_five_levels_above_a_host_are_too_many():
-    asked = canonical("a.b.c.d.e.example.com", "/")
+def test_a_wildcard_covers_every_level_and_the_nearest_wins():
+    entries = (".a.b.c.d.e.f.g.h/", "eight"), (".h/", "one")
 
-    assert winner(look_up(((".example.com/", "wild"),), asked)) == ""
+    assert winner(look_up(entries, canonical("x." * 100 + "a.b.c.d.e.f.g.h", "/"))) == "eight"
+    assert winner(look_up(entries, canonical("a.b.c.d.e.f.g.h", "/"))) == "one"
+    assert winner(look_up(entries, canonical("x." * 100 + "h", "/"))) == "one"
+    assert winner(look_up(entries, canonical("h", "/"))) == ""
 
 
 def test_keys_are_told_in_the_order_of_asking_with_what_became_of_them():

@@ -99,8 +99,8 @@ def test_what_is_decided_and_not_loaded_is_pending():
     ("mode", "advice"),
     [
         ("embedded", "proxyctl run starts it"),
-        ("own", "systemctl status proxyctl-haproxy"),
-        ("attach", "systemctl status haproxy"),
+        ("own", "systemctl start proxyctl-haproxy"),
+        ("attach", "systemctl start haproxy"),
     ],
 )
 @pytest.mark.parametrize("target", ["a", "a.test", "nobody.test", "a.test/../x"])
@@ -118,7 +118,7 @@ def test_where_haproxy_is_gone_nobody_is_said_to_answer(mode, advice, target):
 def test_a_haproxy_that_cannot_be_asked_is_not_said_to_be_dead():
     view = replace(view_of(POD), running=Running(alive=False), haproxy_error="permission denied")
 
-    assert told(view, "a") == ("NO HAPROXY", "HAProxy cannot be asked: permission denied")
+    assert told(view, "a") == ("NO HAPROXY", "HAProxy does not answer: permission denied")
 
 
 def test_with_a_frontend_of_ones_own_neither_port_nor_command_is_made_up():
