@@ -1,16 +1,18 @@
 """What HAProxy is to be, decided until `haproxy -c` accepts it.
 
 it refuses                  the workloads at fault are left out, the others go live
+it refuses a certificate     the copy of it that was accepted last is served instead
 it refuses without any      the templates that were accepted last are used instead
 
 What it has refused is not asked again (`forget_refusals` ends that): not the same text, and of the
 administrator's templates nothing until they change.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from proxyctl.decision import Decision, decide
+from proxyctl.decision import Decision, Keyring, decide
 from proxyctl.files.memory import Memory
 from proxyctl.files.templates import merged
 from proxyctl.plan.part import Part
@@ -21,13 +23,15 @@ from proxyctl.routes.claims import translate
 from proxyctl.routes.workload import Workload
 from proxyctl.settings import Settings
 from proxyctl.standing import MANY, Change, Standing
+from proxyctl.state.certificates import Choice, alone
 from proxyctl.state.desired import desired
 from proxyctl.state.digest import digest
-from proxyctl.state.model import Global
+from proxyctl.state.model import CERTS, Global
 from proxyctl.state.render import CONFIG, Rendered
 from proxyctl.state.spares import SHAPING_TEMPLATES
 from proxyctl.status import troubles
 
+_OF_A_CERTIFICATE = re.compile(rf"{CERTS}/([A-Za-z0-9_.@-]+)\.pem")
 VERDICTS = 64
 """So many answers of `haproxy -c` are remembered."""
 
@@ -45,7 +49,7 @@ class PartDecision:
 class Admission:
     """Decides for one reconciler, and remembers who was refused."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the same, and who is asked
         self,
         *,
         settings: Settings,
@@ -53,6 +57,7 @@ class Admission:
         overrides: Callable[[], Mapping[str, str]],
         check: Callable[[Mapping[str, str]], None],
         accepted: Mapping[str, str],
+        keyring: Keyring,
     ) -> None:
         """`overrides` reads the administrator's templates, `check` asks `haproxy -c`.
 
@@ -64,9 +69,11 @@ class Admission:
         self._identity = identity
         self._overrides = overrides
         self._ask = check
+        self._keyring = keyring
         self._own: dict[str, str] = {}
         self._verdicts: dict[str, ConfigRejected | None] = {}
-        """Digest of a haproxy.cfg -> what `haproxy -c` said: the last ones, to ask once only."""
+        """Digest of a haproxy.cfg with its certificates -> what `haproxy -c` said: the last ones,
+        to ask once only."""
         self._refused: Problem | None = None
         """Of the templates in `_own`, if nothing can be made of them."""
         self._quarantine: dict[Workload, Problem] = {}
@@ -119,9 +126,13 @@ class Admission:
         decision = self._decide(
             standing.members(change, uids), standing.remembered_of(memory, uids), self.templates
         )
-        before = desired(
-            standing.shares_of(uids), self._settings, self._identity, dict(memory.overrides)
-        )
+        own = alone(decision.desired.certificates, self._keyring.stock)
+        if own is None:
+            return None
+        decision = replace(decision, desired=replace(decision.desired, certificates=own))
+        shares = standing.shares_of(uids)
+        overrides = dict(memory.overrides)
+        before = desired(shares, self._settings, self._identity, overrides, Choice())
         return PartDecision(uids=uids, decision=decision, part=Part.of((before, decision.desired)))
 
     def admit(
@@ -170,15 +181,29 @@ class Admission:
     ) -> Decision:
         for gone in self._quarantine.keys() - set(workloads):
             del self._quarantine[gone]
-        decision = self._decide(workloads, memory, templates)
-        try:
-            self._check(decision.rendered)
-        except ConfigRejected as rejected:
+        decision, rejected = self._with_good_certificates(workloads, memory, templates)
+        if rejected:
             for workload in self._culprits(workloads, memory, templates, decision, rejected):
                 self._quarantine[workload] = troubles.rejected(workload, rejected)
             decision = self._decide(workloads, memory, templates)
             self._check(decision.rendered)
+        self._keyring.accepted(one.name for one in decision.desired.certificates)
         return replace(decision, problems=(*decision.problems, *self._quarantine.values()))
+
+    def _with_good_certificates(
+        self, workloads: tuple[Workload, ...], memory: Memory, templates: Mapping[str, str]
+    ) -> tuple[Decision, ConfigRejected | None]:
+        """Return a decision without certificates that HAProxy refuses, and its other refusal."""
+        while True:
+            decision = self._decide(workloads, memory, templates)
+            try:
+                self._check(decision.rendered)
+            except ConfigRejected as rejected:
+                found = _OF_A_CERTIFICATE.search(str(rejected))
+                if not found or self._keyring.refused(found[1], str(rejected)) is None:
+                    return decision, rejected
+            else:
+                return decision, None
 
     def _decide(
         self,
@@ -195,11 +220,18 @@ class Admission:
             # A spare backend would not look as the administrator wants backends to look.
             identity = replace(identity, spares=())
         return decide(
-            admitted, self._settings, identity, memory, merged(templates), recent=self._recent
+            admitted,
+            self._settings,
+            identity,
+            memory,
+            merged(templates),
+            keyring=self._keyring,
+            recent=self._recent,
         )
 
     def _check(self, rendered: Rendered) -> None:
-        text = digest(rendered.texts[CONFIG])
+        read = (t for n, t in sorted(rendered.texts.items()) if n == CONFIG or n.startswith(CERTS))
+        text = digest("\n".join(read))
         if text not in self._verdicts:
             self._verdicts[text] = self._asked(rendered)
             while len(self._verdicts) > VERDICTS:

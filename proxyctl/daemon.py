@@ -11,12 +11,13 @@ from pathlib import Path
 
 from proxyctl import overrides
 from proxyctl.delivery import NEVER
-from proxyctl.files import memory, secret, templates
+from proxyctl.files import memory, secret, templates, wanted
+from proxyctl.files.certificates import Keyring, Places
 from proxyctl.files.lock import Lock
 from proxyctl.files.static import StaticSource
 from proxyctl.files.watch import Watch
 from proxyctl.haproxy import scratch
-from proxyctl.haproxy.files import Layout
+from proxyctl.haproxy.files import KEY_MODES, Layout
 from proxyctl.haproxy.process import EmbeddedProcess
 from proxyctl.haproxy.proxy import HAProxy
 from proxyctl.podman.client import PodmanApi
@@ -83,6 +84,7 @@ def build(settings: Settings, folders: Folders, *, read_only: bool) -> House:
         overrides=lambda: templates.overrides(folders.templates),
         identity=_identity(settings, folders, secret.peek(key) if read_only else secret.keep(key)),
         memory=memory.load(_memory_file(folders)),
+        keyring=Keyring(Places.of(folders), time.time, read_only=read_only),
     )
     return House(settings, reconciler, proxy, sources)
 
@@ -114,6 +116,7 @@ def _layout(settings: Settings, folders: Folders) -> Layout:
         folder=folder,
         master_socket=master,
         worker_socket=worker if has_own else None,
+        key_mode=KEY_MODES.get(mode, 0o600),
         scratch=folders.run,
     )
 
@@ -252,7 +255,7 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._wakeup.close())
         signal.signal(signal.SIGHUP, self._on_hangup)
-        watch = Watch((self._folders.routes, self._folders.templates), self._wakeup)
+        watch = Watch(self._folders.watched, self._wakeup)
         server = StatusServer(
             self._folders.run / "api.sock",
             self._told,
@@ -382,6 +385,7 @@ class Service:
             self._retry, self._failures = 0.0, 0
         if self._house.reconciler.settled:
             self._save()
+            wanted.tell(Places.of(self._folders).wanted, view.shares, view.settings, view.stock)
 
     def _save(self) -> None:
         try:

@@ -8,7 +8,7 @@ HAProxy serves something
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from proxyctl.admission import PartDecision
@@ -130,7 +130,7 @@ class Delivery:
                     return None
                 self._proxy.apply(plan.urgent)
                 done = (plan.urgent,)
-                known = replace(running, maps=with_steps(running.maps, plan.urgent))
+                known = with_steps(running, plan.urgent)
         except ProxyctlError:
             return None
 

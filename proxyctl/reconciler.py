@@ -15,7 +15,7 @@ from dataclasses import replace
 from proxyctl import __version__
 from proxyctl.admission import Admission
 from proxyctl.damping import Damping
-from proxyctl.decision import Decision
+from proxyctl.decision import Decision, Keyring
 from proxyctl.delivery import Delivered, Delivery, Proxy
 from proxyctl.departed import Departed
 from proxyctl.files.memory import Memory
@@ -34,6 +34,8 @@ from proxyctl.status.view import Change, View
 from proxyctl.wakeup import Ring
 
 HISTORY = 500
+FILES = "files"
+"""Who rings when a file has changed."""
 
 
 class Reconciler:
@@ -48,6 +50,7 @@ class Reconciler:
         overrides: Callable[[], Mapping[str, str]],
         identity: Global,
         memory: Memory,
+        keyring: Keyring,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -66,6 +69,7 @@ class Reconciler:
         self._delivery = Delivery(proxy, is_blind=lambda: self._reading.has_gaps)
         self._standing: Standing | None = None
         self._departed = Departed()
+        self._keyring = keyring
         self._damping = Damping()
         self._admission = Admission(
             settings=settings,
@@ -73,6 +77,7 @@ class Reconciler:
             overrides=overrides,
             check=proxy.check,
             accepted=dict(memory.templates),
+            keyring=keyring,
         )
         self.view = View(time=now(), started=now(), version=__version__, settings=settings)
 
@@ -136,6 +141,8 @@ class Reconciler:
         self._reading.ask(rings)
         self._damping.note(self._reading.workloads, self._began)
         self._departed.note(self._reading.workloads, self._claims_of_lost(), self._began)
+        if not rings or any(ring.source == FILES for ring in rings):
+            self._keyring.read()
         if not rings:
             self._admission.forget_refusals()
 
@@ -208,6 +215,7 @@ class Reconciler:
             sources=self._reading.states,
             workloads=self._damping.held(self._reading.workloads),
             problems=(*self._reading.problems, *problems),
+            stock=self._keyring.stock,
         )
         if decision is None:
             return view

@@ -78,6 +78,8 @@ class Entrypoint:
 
     bind: Annotated[tuple[Annotated[str, AfterValidator(_bind)], ...], Limits(min_length=1)]
     mode: Literal["http", "tcp"] = "http"
+    tls: bool = False
+    """Whether it speaks TLS: https."""
     default: bool = True
     """Whether routes of mode http that name no entrypoint are published here."""
     proxy_protocol: bool = False
@@ -196,6 +198,26 @@ class Folders:
     def templates(self) -> Path:
         """Return the folder of the administrator's own templates."""
         return self.config / "templates"
+
+    @property
+    def certs(self) -> Path:
+        """Return the folder of the administrator's certificates."""
+        return self.config / "certs"
+
+    @property
+    def acme_certs(self) -> Path:
+        """Return the folder of certificates from a CA."""
+        return self.state / "certs" / "acme"
+
+    @property
+    def challenges(self) -> Path:
+        """Return the folder of tokens that a CA will ask for."""
+        return self.run / "acme" / "challenges"
+
+    @property
+    def watched(self) -> tuple[Path, ...]:
+        """Return the folders that others write to and that are read again at once."""
+        return self.routes, self.templates, self.certs, self.acme_certs, self.challenges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)

@@ -51,6 +51,8 @@ class Standing:
     names: dict[str, set[str]] = field(default_factory=dict)
     """uid -> the names of the shares that it is part of."""
     problems: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
+    of_the_host: tuple[Problem, ...] = ()
+    """Problems that are about no workload, as they were when everything was decided."""
     neighbours: Neighbours = field(default_factory=Neighbours)
 
     def change(self, workloads: Iterable[Workload]) -> Change:
@@ -120,13 +122,14 @@ class Standing:
         return tuple(self.shares[name] for name in sorted(self.shares))
 
     def all_problems(self) -> tuple[Problem, ...]:
-        """Return what is wrong with the workloads."""
-        return tuple(sorted(chain.from_iterable(self.problems.values())))
+        """Return what is wrong with the workloads, and with the host."""
+        return (*sorted(chain.from_iterable(self.problems.values())), *self.of_the_host)
 
     @classmethod
     def whole(cls, workloads: Iterable[Workload], decision: Decision) -> "Standing":
         """Return what stands after a decision about everything."""
-        made = cls(seen={id(workload): workload for workload in workloads})
+        seen = {id(workload): workload for workload in workloads}
+        made = cls(seen=seen, of_the_host=decision.of_the_host)
         made._add(decision)
         return made
 

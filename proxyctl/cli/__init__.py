@@ -29,7 +29,7 @@ VERBS = {
         "apply": "configuration",
     },
     "Operate": {"drain": "operate", "maint": "operate", "ready": "operate"},
-    "Certificates": {"acme": "acme"},
+    "Certificates": {"cert": "cert", "acme": "acme"},
     "Reference": {"labels": "reference", "version": "reference", "completion": "reference"},
 }
 """Heading of the help -> verb -> the module that has it."""

@@ -113,6 +113,17 @@ class Verb(click.Command):
         self.context_settings = {"help_option_names": ["-h", "--help"], "max_content_width": 99}
 
 
+class VerbGroup(click.Group):
+    """A verb with verbs below it; each of them takes the global options."""
+
+    command_class = Verb
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.params = [*self.params, *global_options(hidden=True)]
+        self.context_settings = {"help_option_names": ["-h", "--help"], "max_content_width": 99}
+
+
 def remark(options: Options, text: str) -> None:
     """Say something on stderr that is not the answer."""
     if not options.quiet:

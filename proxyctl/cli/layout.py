@@ -1,5 +1,6 @@
 """Documents as text for a person: status, routes, changes, plans. Pure."""
 
+from time import gmtime, strftime
 from typing import Any
 
 from proxyctl.cli.output import Screen, clock, counted, duration, flapping, problem_text
@@ -18,6 +19,8 @@ def status_text(screen: Screen, document: Document) -> str:
     routes = document["routes"]
     up = f"{routes['total']} published, {routes['up']} with a server that is up"
     rows.append(("routes", up + ("      proxyctl ls" if routes["total"] else "")))
+    if document.get("certificates", {}).get("served"):
+        rows.append(("certs", _certificates(document["certificates"], document["time"])))
     rows += [("flapping", _flapping(screen, one)) for one in document["flapping"]]
     if document["pending"]:
         steps = counted(len(document["pending"]), "step")
@@ -60,6 +63,33 @@ def _old_workers(old: list[Document]) -> str:
     still = counted(len(old), "old worker")
     since = f"the oldest was started {duration(oldest)} ago"
     return f"{still} still finishing what began before a reload; {since}"
+
+
+def _certificates(told: Document, now: float) -> str:
+    parts = [f"{told['served']} served", f"{told['made_here']} made by proxyctl"]
+    if told["first_to_expire"]:
+        left = told["expires"] - now
+        when = f"expires in {duration(left)}" if left > 0 else "has expired"
+        parts.append(f"{told['first_to_expire']} {when}")
+    return ", ".join(parts) + "      proxyctl cert ls"
+
+
+def certificates_text(screen: Screen, document: Document) -> str:
+    """Return the table of `proxyctl cert ls`."""
+    rows = [
+        (
+            row["name"],
+            ",".join(row["served_for"]) or ("(no other name)" if row["default"] else "-"),
+            strftime("%Y-%m-%d", gmtime(row["not_after"])),
+            str(row["days"]),
+            row["key_type"],
+            row["state"] if row["loaded"] or row["state"] != "ok" else "PENDING",
+            row["source"],
+        )
+        for row in document["items"]
+    ]
+    headers = ("NAME", "SERVED FOR", "EXPIRES", "DAYS", "KEY", "STATE", "FROM")
+    return screen.table(headers, rows)
 
 
 def _source(screen: Screen, source: Document) -> str:

@@ -86,6 +86,7 @@ def _route(screen: Screen, route: Document) -> list[str]:
     address = ", ".join(route["address"])
     lines.append(_line("address", f"{address}      {route['address_from']}".strip()))
     lines.append(_line("health", route["health"]))
+    lines += _lines("tls", route.get("certificates", ()))
     lines += _lines("servers", (_server(screen, row) for row in route["servers"]))
     if route["lines"]:
         lines.append(_line("haproxy", route["lines"]))
@@ -107,6 +108,8 @@ def _lookup(screen: Screen, part: Document, target: str) -> str:
     if part["refusal"]:
         answer = "HAProxy answers 400" if part["bind"] else "our own frontends answer 400"
         lines.append(_line("refused", f"{part['refusal']}: {answer}"))
+    if part.get("certificate"):
+        lines.append(_line("tls", part["certificate"]))
     lines += _lines("keys", _candidates(part["candidates"]))
     if part["told_by"] == "plan" and part["candidates"]:
         lines.append(_line("", "(as they should be: HAProxy was not asked)"))

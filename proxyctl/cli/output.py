@@ -17,6 +17,7 @@ _COLORS = {
     "UP": "green", "healthy": "green", "PUBLISHED": "green", "ok": "green",
     "DOWN": "red", "NO ROUTE": "red", "NOT PUBLISHED": "red", "NO HAPROXY": "red",
     "UNHEALTHY": "red", "DEGRADED": "red", "NO ADDRESS": "red", "error": "red",
+    "EXPIRED": "red", "OLD COPY": "yellow",
     "DRAIN": "yellow", "MAINT": "yellow", "PENDING": "yellow", "STOPPED": "yellow",
     "FLAPPING": "red", "UNCERTAIN": "yellow", "warning": "yellow", "reload": "yellow",
     "start": "yellow",

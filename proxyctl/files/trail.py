@@ -19,7 +19,8 @@ Names = frozenset[str] | None
 def watched(folders: Iterable[Path]) -> Mapping[Path, Names]:
     """Return the folders to watch, links resolved, for what is read in *folders*.
 
-    All of them exist, or did a moment ago. A folder of *folders* itself matters whole.
+    All of them exist, or did a moment ago. A folder of *folders* itself matters whole, and so does
+    what is in it.
     """
     found: dict[Path, Names] = {}
     for folder in folders:
@@ -29,6 +30,9 @@ def watched(folders: Iterable[Path]) -> Mapping[Path, Names]:
         found[end] = None
         for link in _links_in(end):
             _walk(link, found)
+        for inner in _folders_in(end):  # certbot's, and our own, have one for each certificate
+            if inside := _walk(inner, found):
+                found[inside] = None
     return found
 
 
@@ -61,6 +65,12 @@ def _is_there(path: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    with suppress(OSError):
+        return sorted(path for path in folder.iterdir() if path.is_dir())
+    return []
 
 
 def _links_in(folder: Path) -> list[Path]:

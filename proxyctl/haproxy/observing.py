@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from proxyctl.haproxy import answers, protocol
+from proxyctl.haproxy import answers, certificates, protocol
 from proxyctl.haproxy.files import Layout
 from proxyctl.haproxy.socket import Conversation
 from proxyctl.problems import HAProxyUnavailable
@@ -32,6 +32,7 @@ def observe(talk: Conversation, layout: Layout, on_disk: Mapping[str, str]) -> R
         sections=sections,
         servers={name: servers.get(name, ()) for name in sorted(backends)},
         maps=maps,
+        certificates=certificates.loaded(talk, layout),
         files=on_disk,
     )
 

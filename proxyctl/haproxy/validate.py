@@ -12,6 +12,7 @@ from proxyctl.haproxy.answers import Alert, parse_alerts
 from proxyctl.haproxy.files import Layout
 from proxyctl.haproxy.scratch import private_folder
 from proxyctl.problems import ConfigRejected, HAProxyUnavailable
+from proxyctl.state.model import CERTS, CRT_LIST
 from proxyctl.state.render import CONFIG
 
 _SETTING = "haproxy.binary in config.toml"
@@ -35,9 +36,10 @@ def check(
 ) -> None:
     """Let `haproxy -c` read *texts* in a private folder, after the files *before*.
 
-    `layout` is where they will live: names of maps that begin with its folder are looked for in
-    the private one. Addresses are literals, so that no DNS is asked. Without `before` *texts* are
-    the whole configuration, and have to listen somewhere; with it, files that nobody named may.
+    `layout` is where they will live: names of maps and certificates that begin with its folder
+    are looked for in the private one. Addresses are literals, so that no DNS is asked. Without
+    `before` *texts* are the whole configuration, and have to listen somewhere; with it, files that
+    nobody named may.
     Raises ConfigRejected with the lines of our haproxy.cfg, HAProxyUnavailable without a binary,
     or with one that is no HAProxy that we know: another program may accept anything.
     """
@@ -47,9 +49,8 @@ def check(
         private = Layout(name, name / "none.sock")
         here = dict(texts)
         if folder is not None:
-            here[CONFIG] = here[CONFIG].replace(
-                f"{folder}/{files.MAPS}/", f"{private.folder}/{files.MAPS}/"
-            )
+            for file in here.keys() & {CONFIG, CRT_LIST}:
+                here[file] = _moved(here[file], folder, private.folder)
         files.write(private, here, here)
         others = [_redirected(str(other), folder, private.folder) for other in before or ()]
         arguments = [word for one in (*others, str(private.config)) for word in ("-f", one)]
@@ -64,6 +65,12 @@ def check(
             raise ConfigRejected(
                 tuple((line, text.replace(f"{name}/", "")) for line, text in alerts)
             )
+
+
+def _moved(text: str, folder: Path, private: Path) -> str:
+    for part in (files.MAPS, CERTS):
+        text = text.replace(f"{folder}/{part}/", f"{private}/{part}/")
+    return text
 
 
 def require_haproxy(binary: str) -> None:
@@ -90,16 +97,14 @@ def _require(binary: str, _identity: tuple[int, int]) -> None:
 
 
 def _redirected(config: str, folder: Path | None, private: Path) -> str:
-    """Return a file to read for *config*: a copy, if it looks our maps up where they will be."""
+    """Return a file to read for *config*: a copy, if it names our files where they will be."""
     try:
         text = Path(config).read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
         return config  # a folder, or for HAProxy to complain about
-    maps = f"{folder}/{files.MAPS}/"
-    if folder is None or maps not in text:
+    if folder is None or (redirected := _moved(text, folder, private)) == text:
         return config
     copy = private / f"copy-of-{Path(config).name}"
-    redirected = text.replace(maps, f"{private}/{files.MAPS}/")
     copy.write_text(redirected, encoding="utf-8", errors="surrogateescape")
     return str(copy)
 

@@ -3,8 +3,15 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from proxyctl.plan.steps import Plan, PutMapEntry, RemoveMapEntry, ReplaceMap
-from proxyctl.state.model import Desired, Running
+from proxyctl.plan.steps import (
+    Plan,
+    PutCertificate,
+    PutMapEntry,
+    RemoveMapEntry,
+    ReplaceMap,
+    ServeCertificate,
+)
+from proxyctl.state.model import Desired, Running, RunningCertificate, certificate_name
 from proxyctl.state.spares import CLAIMS_MAP, is_spare, parse_claims
 
 Entries = tuple[tuple[str, str], ...]
@@ -18,6 +25,8 @@ class Part:
     """Names of routes' backends, never those of spares."""
     keys: Mapping[str, frozenset[str]]
     """File of a map -> keys."""
+    certificates: frozenset[str]
+    """Names of those that are for hosts of the part alone."""
 
     @classmethod
     def of(cls, some: Iterable[Desired]) -> "Part":
@@ -36,6 +45,7 @@ class Part:
                 )
                 for file in files
             },
+            certificates=frozenset(c.name for each in some for c in each.certificates),
         )
 
     def loaded(self, running: Running) -> frozenset[str]:
@@ -58,7 +68,10 @@ class Part:
             file: tuple(row for row in rows if row[0] in keys.get(file, ()))
             for file, rows in running.maps.items()
         }
-        return replace(running, servers=servers, maps=maps)
+        loaded = running.certificates
+        if loaded is not None:
+            loaded = {name: one for name, one in loaded.items() if name in self.certificates}
+        return replace(running, servers=servers, maps=maps, certificates=loaded)
 
 
 def backends_of(plan: Plan) -> frozenset[str]:
@@ -66,9 +79,10 @@ def backends_of(plan: Plan) -> frozenset[str]:
     return frozenset(step.backend for step in plan.steps if hasattr(step, "backend"))
 
 
-def with_steps(maps: Mapping[str, Entries], plan: Plan) -> dict[str, Entries]:
-    """Return what the maps are after the steps of *plan*."""
-    changed = dict(maps)
+def with_steps(running: Running, plan: Plan) -> Running:
+    """Return *running* with the maps and certificates as they are after the steps of *plan*."""
+    changed = dict(running.maps)
+    loaded = dict(running.certificates or {})
     for step in plan.steps:
         match step:
             case PutMapEntry(file, key, value):
@@ -77,9 +91,20 @@ def with_steps(maps: Mapping[str, Entries], plan: Plan) -> dict[str, Entries]:
                 changed[file] = _without(changed[file], {key})
             case ReplaceMap(file, entries):
                 changed[file] = entries
+            case PutCertificate(one):
+                before = loaded.get(one.name)
+                loaded[one.name] = RunningCertificate(
+                    fingerprint=one.fingerprint,
+                    hosts=before.hosts if before else None,
+                    chain=one.chain,
+                )
+            case ServeCertificate(file, hosts):
+                name = certificate_name(file)
+                loaded[name] = replace(loaded[name], hosts=hosts)
             case _:
                 pass
-    return changed
+    certificates = None if running.certificates is None else loaded
+    return replace(running, maps=changed, certificates=certificates)
 
 
 def _without(rows: Entries, keys: Collection[str], *more: tuple[str, str]) -> Entries:

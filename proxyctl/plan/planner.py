@@ -10,12 +10,15 @@
     a free spare        a section like it        claimed, at run time (see `placement`)
     nothing             new or changed section   reload, with that as its reason
     map entries         other entries            one by one, or all at once where they are many
+    certificates        others                   new ones before the entries of their hosts, old
+                                                 ones last; a reload only where one is too big
 
 What takes traffic away goes first: an address may belong to another pod a second later.
 """
 
 from collections.abc import Iterable, Mapping
 
+from proxyctl.plan.certificates import certificate_steps
 from proxyctl.plan.placement import Placement, place
 from proxyctl.plan.steps import (
     AddServer,
@@ -70,11 +73,14 @@ def make_plan(
     away, towards, tidy = _server_steps(desired, running, placement.loaded)
     gone, new = _map_steps(desired, running, placement.loaded)
     steps += [*gone, *away]
-    if placement.reasons and reload:
-        steps.append(Reload(placement.reasons, _unproven(desired, running)))
+    certificates = certificate_steps(desired, rendered, running)
+    reasons = (*placement.reasons, *certificates.reasons)
+    if reasons and reload:
+        steps.append(Reload(reasons, _unproven(desired, running)))
     else:
-        steps += [*_claim_steps(placement), *towards, *new, *tidy]
+        steps += [*certificates.new, *_claim_steps(placement), *towards, *new, *tidy]
         steps += [RemoveMapEntry(CLAIMS_MAP, name) for name in placement.stale]
+        steps += certificates.gone
     return Plan(tuple(steps), rendered.texts)
 
 
@@ -195,7 +201,9 @@ def _map_steps(
         there = running.maps.get(wanted.file)
         if there is None:
             continue  # not loaded: its section is new, which is a reason to reload
-        entries = {key: loaded[value] for key, value in wanted.entries if value in loaded}
+        entries = dict(wanted.entries)
+        if wanted.leads:
+            entries = {key: loaded[name] for key, name in entries.items() if name in loaded}
         keys = frozenset(key for key, _ in wanted.entries)
         less, more = _one_map(wanted.file, entries, keys, there)
         if len(less) + len(more) > MANY:

@@ -13,6 +13,7 @@ from proxyctl.routes.route import Route
 from proxyctl.routes.values import Sticky, milliseconds
 from proxyctl.routes.workload import Kind, Phase
 from proxyctl.settings import Settings
+from proxyctl.state.certificates import Choice
 from proxyctl.state.model import (
     Backend,
     Cookie,
@@ -28,6 +29,8 @@ from proxyctl.state.model import (
 )
 
 TCP_MAP = "maps/tcp.map"
+ACME_MAP = "maps/acme.map"
+"""Token -> key authorization: the answers to a CA that asks by HTTP (RFC 8555, 8.3)."""
 PRIVATE = (
     "10.0.0.0/8",
     "100.64.0.0/10",
@@ -52,11 +55,13 @@ Overrides = Mapping[str, ServerState]
 """uid of a workload -> the state that somebody put it into by hand."""
 
 
-def desired(
+def desired(  # noqa: PLR0913 - everything that there is to know
     shares: Iterable[Share],
     settings: Settings,
     identity: Global,
     overrides: Overrides,
+    choice: Choice,
+    *,
     recent: Recent | None = None,
 ) -> Desired:
     """Return what HAProxy should be for *shares*, sorted: equal input, equal bytes."""
@@ -72,7 +77,11 @@ def desired(
         settings=identity,
         frontends=frontends,
         backends=tuple(backends),
-        maps=_maps(shares, settings),
+        maps=(
+            Map(file=ACME_MAP, entries=choice.challenges, leads=False),
+            *_maps(shares, settings),
+        ),
+        certificates=choice.certificates,
     )
 
 
@@ -86,6 +95,7 @@ def _frontends(settings: Settings) -> tuple[Frontend, ...]:
             binds=tuple(_bind(address) + options for address in entrypoint.bind),
             map=map_of(name) if entrypoint.mode == "http" else TCP_MAP,
             trusted=entrypoint.trusted_proxies,
+            tls=entrypoint.tls,
         )
         found.append(frontend)
     return tuple(found)

@@ -10,6 +10,9 @@ from enum import StrEnum
 from typing import Literal
 
 Mode = Literal["http", "tcp"]
+CERTS = "certs"
+CRT_LIST = "certs/crt-list"
+"""Which certificate is served for which names: one list for all TLS frontends."""
 
 
 class ServerState(StrEnum):
@@ -121,6 +124,37 @@ class Frontend:
     """The file of the map that it looks its routes up in."""
     trusted: tuple[str, ...] = ()
     """Networks whose X-Forwarded-* headers are believed."""
+    tls: bool = False
+    """Whether it speaks TLS, with the certificates of the crt-list."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """A certificate that HAProxy serves. Its key is in its file, and nowhere else."""
+
+    name: str
+    """Its file is `certs/<name>.pem` in the configuration's folder."""
+    hosts: tuple[str, ...]
+    """The SNI names that it is served for, lower case, `*.example.com` too, sorted; none: it is
+    what a client gets that asks for no name, or for one that nobody has."""
+    fingerprint: str
+    """SHA-1 of the certificate, as `show ssl cert` tells it."""
+    not_after: float
+    """When it expires, in seconds since the epoch."""
+    source: str
+    """Where it comes from, for people: a path, or `made by proxyctl`."""
+    chain: int = 0
+    """How many certificates of its issuers come with it."""
+
+    @property
+    def file(self) -> str:
+        """Return the name of its file, relative to the configuration's folder."""
+        return f"{CERTS}/{self.name}.pem"
+
+
+def certificate_name(file: str) -> str:
+    """Return the name of a certificate by its file."""
+    return file.removeprefix(f"{CERTS}/").removesuffix(".pem")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +164,8 @@ class Map:
     file: str
     """Relative to the configuration's folder: `maps/web.map`."""
     entries: tuple[tuple[str, str], ...] = ()
+    leads: bool = True
+    """Whether its values are names of backends: an entry then waits until there is that one."""
 
     def text(self) -> str:
         """Return the contents of the map's file."""
@@ -165,6 +201,19 @@ class Desired:
     frontends: tuple[Frontend, ...] = ()
     backends: tuple[Backend, ...] = ()
     maps: tuple[Map, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
+    """In the order of the crt-list: the first is served where no name fits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningCertificate:
+    """A certificate as `show ssl cert` and `show ssl crt-list -n` tell it."""
+
+    fingerprint: str
+    """SHA-1; "" where it has no content yet."""
+    hosts: tuple[str, ...] | None
+    """What it is served for, sorted; None if it is not in the list exactly once."""
+    chain: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,5 +258,7 @@ class Running:
     """Name of a backend -> its servers, for the backends in `sections` only."""
     maps: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     """File of a map -> its entries, sorted."""
+    certificates: Mapping[str, RunningCertificate] | None = None
+    """Name of a certificate of ours -> what is loaded; None where the crt-list is not loaded."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Name of a file on disk (`haproxy.cfg`, `maps/web.map`) -> digest of its contents."""

@@ -12,6 +12,7 @@ from proxyctl.plan.describe import describe, names_for
 from proxyctl.plan.steps import Reload, cost_of
 from proxyctl.problems import Problem, Severity
 from proxyctl.routes.workload import Workload
+from proxyctl.state.certificates import INTERNAL
 from proxyctl.state.digest import digest
 from proxyctl.state.render import CONFIG
 from proxyctl.status import troubles
@@ -55,6 +56,7 @@ def status(view: View, *, now: float, service: bool = True) -> Document:
         workloads=len(view.workloads),
         flapping=_flapping(view),
         routes={"total": len(published), "up": len(served)},
+        certificates=_certificates(view),
         pending=plan(view)["items"],
         counters=dict(sorted(view.counters.items())),
         last_change=_change(view.changes[-1]) if view.changes else None,
@@ -85,6 +87,19 @@ def is_healthy(view: View) -> bool:
         and all(source.available for source in view.sources)
         and not any(problem.severity is Severity.ERROR for problem in view.problems)
     )
+
+
+def _certificates(view: View) -> Document:
+    """Return how many are served, and which of those that we do not make ourselves ends first."""
+    every = view.desired.certificates if view.desired else ()
+    others = [one for one in every if not one.name.startswith(INTERNAL)]
+    first = min(others, key=lambda one: one.not_after, default=None)
+    return {
+        "served": len(every),
+        "made_here": len(every) - len(others),
+        "first_to_expire": first.name if first else "",
+        "expires": first.not_after if first else 0,
+    }
 
 
 def _haproxy(view: View) -> Document:
@@ -177,7 +192,7 @@ def rendered(view: View, workload: str | None = None) -> Document:
 
     `workload` is a name, `pod/NAME` or a backend's name; `found` tells whether there is one.
     """
-    texts = view.rendered.texts if view.rendered else {}
+    texts = view.rendered.shown_texts if view.rendered else {}
     files = [{"name": n, "bytes": len(t), "digest": digest(t)} for n, t in sorted(texts.items())]
     if workload is None or view.rendered is None:
         maps = {name: text for name, text in sorted(texts.items()) if name != CONFIG}

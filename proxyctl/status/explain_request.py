@@ -9,6 +9,7 @@ from proxyctl.settings import Entrypoint
 from proxyctl.state.desired import TCP_MAP, map_of
 from proxyctl.state.spares import route_names
 from proxyctl.status.answers import Document
+from proxyctl.status.certificates import certificate_of
 from proxyctl.status.lookup import Asked, Considered, Outcome, canonical, look_up, winner
 from proxyctl.status.rows import rows_of
 from proxyctl.status.urls import default_port, ports, try_it
@@ -87,6 +88,7 @@ def _one(view: View, name: str, entrypoint: Entrypoint, target: Target) -> Docum
         "backend": backend,
         "verdict": str(verdict),
         "routed": verdict is Verdict.PUBLISHED,
+        "certificate": certificate_of(view, name, asked.host),
         "servers": _servers(view, name, backend),
         "try_it": try_it(_request(name, entrypoint, asked), view.settings),
     }

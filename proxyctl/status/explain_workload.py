@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from proxyctl.problems import Problem, Severity
-from proxyctl.routes.claims import Claim, claims_of
+from proxyctl.routes.claims import Claim, Match, claims_of
 from proxyctl.routes.conflicts import Share
 from proxyctl.routes.dialects import native
 from proxyctl.routes.dialects.native import PREFIX
@@ -16,6 +16,7 @@ from proxyctl.state.digest import digest
 from proxyctl.state.render import CONFIG
 from proxyctl.status import troubles
 from proxyctl.status.answers import Document, changes
+from proxyctl.status.certificates import certificate_of
 from proxyctl.status.excerpt import span_of
 from proxyctl.status.rows import rows_of
 from proxyctl.status.urls import try_it, url
@@ -117,9 +118,16 @@ def _route(view: View, claim: Claim) -> Document:
         "address_from": _address_from(claim),
         "servers": [*mine.values(), *others.values()],
         "health": _health(claim),
+        "certificates": _certificates(view, won),
         "lines": _lines(view, share),
         "try_it": try_it(won[0], view.settings) if won else "",
     }
+
+
+def _certificates(view: View, won: Iterable[Match]) -> list[str]:
+    """Return the certificates of the hosts that are served with TLS."""
+    found = ((m.host, certificate_of(view, m.entrypoint, m.host)) for m in won)
+    return list(dict.fromkeys(f"{host}: {text}" for host, text in found if text))
 
 
 def _share_of(view: View, claim: Claim) -> Share | None:

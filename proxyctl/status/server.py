@@ -23,6 +23,7 @@ from proxyctl.problems import NotPermitted, ProxyctlError
 from proxyctl.state.model import ServerState
 from proxyctl.status import answers
 from proxyctl.status.answers import Document
+from proxyctl.status.certificates import certificates
 from proxyctl.status.explain import explanation
 from proxyctl.status.view import View
 
@@ -49,6 +50,8 @@ def answer(view: View, path: str, query: Query, *, now: float) -> Reply:
             return "200 OK", answers.plan(view)
         case "/v1/render":
             return "200 OK", answers.rendered(view, query.get("workload"))
+        case "/v1/certificates":
+            return "200 OK", certificates(view)
         case "/v1/events":
             return _events(view, query.get("since", "0"))
         case "/v1/explain":

@@ -13,6 +13,7 @@ from proxyctl.routes.claims import Claim
 from proxyctl.routes.conflicts import Share
 from proxyctl.routes.workload import Workload
 from proxyctl.settings import Settings
+from proxyctl.state.certificates import Stock
 from proxyctl.state.model import Desired, OldWorker, Running
 from proxyctl.state.render import Rendered
 
@@ -76,6 +77,8 @@ class View:
     """uid of a workload that starts again and again -> what is known of it."""
     desired: Desired | None = None
     rendered: Rendered | None = None
+    stock: Stock = field(default_factory=Stock, repr=False)
+    """The certificates that there are, with their keys: only `answers` makes something public."""
     running: Running = Running(alive=False)  # noqa: RUF009 - frozen
     old_workers: tuple[OldWorker, ...] = ()
     """Those that still finish what they had before a reload, the youngest first."""

@@ -5,8 +5,9 @@ import subprocess
 
 import pytest
 
+from proxyctl.state.render import SECTIONS_MAP, is_secret
 from tests.pipeline import FOLDER, GOLDEN, decided, pod
-from tests.unit.test_golden import CASES
+from tests.unit.test_golden import CASES, decision_of
 
 pytestmark = pytest.mark.contract
 HAPROXY = os.environ.get("PROXYCTL_TEST_HAPROXY", "haproxy")
@@ -14,9 +15,14 @@ HAPROXY = os.environ.get("PROXYCTL_TEST_HAPROXY", "haproxy")
 
 @pytest.mark.parametrize("case", CASES)
 def test_haproxy_accepts_every_golden_configuration(case, tmp_path):
-    files = {f.name: f.read_text() for f in (GOLDEN / case).iterdir() if f.suffix != ".json"}
-    texts = {name.replace("maps.", "maps/", 1): text for name, text in files.items()}
-    texts["maps/sections.map"] = "backend/x 1\n"
+    rendered = decision_of(case).rendered
+    texts = {
+        name: (GOLDEN / case / name.replace("/", ".")).read_text()
+        for name in rendered.shown_texts
+        if name != SECTIONS_MAP
+    }
+    texts |= {name: text for name, text in rendered.texts.items() if is_secret(name)}
+    texts[SECTIONS_MAP] = "backend/x 1\n"
 
     assert_accepted(texts, tmp_path)
 
@@ -29,7 +35,8 @@ def test_haproxy_accepts_spare_backends(tmp_path):
 
 
 def assert_accepted(texts, folder):
-    (folder / "maps").mkdir()
+    for name in ("maps", "certs"):
+        (folder / name).mkdir()
     (folder / "server-state").write_text("1\n")
     for name, text in texts.items():
         (folder / name).write_text(text.replace(FOLDER, str(folder)))

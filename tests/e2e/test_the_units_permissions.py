@@ -71,3 +71,31 @@ def test_root_without_capabilities_reaches_the_socket_of_podman(lab: Lab) -> Non
 
     ping = ["curl", "-fsS", "--unix-socket", lab.socket_path, "http://d/_ping"]
     assert lab.run([*PROXYCTL, *ping]).stdout == "OK"
+
+
+TLS = """
+[haproxy]
+spares = 4
+[entrypoints.websecure]
+bind = ["127.0.0.1:443"]
+tls = true
+"""
+
+
+def test_haproxy_without_root_reads_the_keys_that_nobody_else_can(lab: Lab) -> None:
+    lab.run(["install", "-d", "-g", "haproxy", "-m", "750", "/run/proxyctl"])
+    own = ["install", "-d", "-o", "haproxy", "-g", "haproxy", "-m", "750"]
+    lab.run([*own, "/run/proxyctl-haproxy"])
+    lab.write("/etc/proxyctl/config.toml", TLS)
+    service = lab.popen([*PROXYCTL, "sh", "-c", "umask 027; exec proxyctl run"])
+    folder = "/run/proxyctl/haproxy"
+    eventually(lambda: lab.outside(f"{folder}/haproxy.cfg").exists())
+
+    haproxy = lab.popen(["env", "--chdir=/", *HAPROXY, *start_command()])
+
+    asked = ["curl", "-sk", "https://127.0.0.1/"]
+    eventually(lambda: "no route" in lab.run(asked, check=False).stdout)
+    modes = lab.run(["sh", "-c", f"stat -c '%a %U %G' {folder}/certs {folder}/certs/*.pem"])
+    assert modes.stdout.splitlines() == ["750 root haproxy", "640 root haproxy"]
+    assert service.running
+    assert haproxy.running

@@ -7,18 +7,29 @@ from proxyctl.decision import decide
 from proxyctl.files.memory import Memory
 from proxyctl.files.templates import packaged
 from proxyctl.plan.planner import make_plan
-from proxyctl.plan.steps import Reload
+from proxyctl.plan.steps import Reload, RemoveCertificate
 from proxyctl.reconciler import Reconciler
 from proxyctl.standing import Standing
 from proxyctl.state.model import Global
 from proxyctl.wakeup import Ring
+from tests.fakes.keyring import FakeKeyring, offer
 from tests.fakes.simulated_haproxy import SimulatedHAProxy
-from tests.pipeline import FOLDER, pod, stopped
+from tests.pipeline import FOLDER, SETTINGS, pod, stopped
 from tests.pipeline import settings as our_settings
 from tests.unit.test_reconciler import FakeSource
 
 NAMES = ("a", "b", "c", "d", "g")
 IDENTITY = Global(folder=FOLDER, cookie_key="k", spares=(("http", 8), ("sticky", 2), ("tcp", 2)))
+
+TLS = (
+    SETTINGS
+    + """
+[entrypoints.websecure]
+bind = ["127.0.0.1:8443"]
+tls = true
+"""
+)
+CERTIFICATES = (offer("x.test"), offer("wild", "*.y.test"), offer("b.test", days=-1))
 
 
 @st.composite
@@ -52,14 +63,16 @@ def changes(draw):
 @given(st.lists(st.tuples(changes(), st.booleans()), min_size=1, max_size=10))
 def test_part_by_part_is_the_whole(steps):
     source = FakeSource()
+    keyring = FakeKeyring.of(*CERTIFICATES)
     proxy = SimulatedHAProxy(alive=False)
     reconciler = Reconciler(
-        settings=our_settings(),
+        settings=our_settings(TLS),
         sources=[source],
         proxy=proxy,
         overrides=dict,
         identity=IDENTITY,
         memory=Memory(),
+        keyring=keyring,
     )
     reconciler.cycle(frozenset())
     there = {}
@@ -73,8 +86,8 @@ def test_part_by_part_is_the_whole(steps):
 
         standing = reconciler._standing
         whole = decide(
-            reconciler._workloads(), our_settings(), IDENTITY,
-            standing.remembered(reconciler.memory), packaged(),
+            reconciler._workloads(), our_settings(TLS), IDENTITY,
+            standing.remembered(reconciler.memory), packaged(), keyring=keyring,
         )  # fmt: skip
         again = Standing.whole(reconciler._workloads(), whole)
         for what in ("workloads", "claims", "good", "owners", "shares", "names"):
@@ -82,7 +95,8 @@ def test_part_by_part_is_the_whole(steps):
         assert set(standing.all_problems()) == set(again.all_problems())
         left = make_plan(whole.desired, whole.rendered, proxy.observe())
         assert not any(isinstance(step, Reload) for step in left.steps)
-        assert left.urgent.steps == ()
+        # Whether somebody else still needs a certificate is for a decision about everything.
+        assert all(isinstance(step, RemoveCertificate) for step in left.urgent.steps)
         assert view.haproxy_error == ""
         if quiet:
             assert reconciler.settle(quiet=True).plan.steps == ()

@@ -10,6 +10,7 @@ from proxyctl.state.model import Global, ServerState
 from proxyctl.status import answers
 from proxyctl.status.explain_workload import explain_workload
 from proxyctl.wakeup import Ring
+from tests.fakes.keyring import FakeKeyring
 from tests.fakes.simulated_haproxy import SimulatedHAProxy
 from tests.pipeline import FOLDER, member, pod, settings, stopped
 
@@ -40,6 +41,7 @@ class House:
             overrides=dict,
             identity=Global(folder=FOLDER, cookie_key="k"),
             memory=Memory(),
+            keyring=FakeKeyring(),
             now=lambda: 1000.0 + self.clock,
             clock=lambda: self.clock,
         )

@@ -1,5 +1,7 @@
 """Folders of workloads.json and what comes of it: haproxy.cfg, maps, problems.
 
+Beside it may be a config.toml, and a certificates.json: names and remaining days of each.
+
 `UPDATE_GOLDEN=1 pytest tests/unit/test_golden.py` writes what comes of it now: read the diff.
 """
 
@@ -9,7 +11,8 @@ import os
 import pytest
 
 from proxyctl.routes.workload import Kind, Member, Network, NetworkMode, Phase, PublishedPort
-from tests.pipeline import GOLDEN, decided, member, pod
+from tests.fakes.keyring import FakeKeyring, offer
+from tests.pipeline import GOLDEN, SETTINGS, decided, member, pod
 
 CASES = sorted(path.name for path in GOLDEN.iterdir() if path.is_dir())
 
@@ -31,10 +34,20 @@ def workload(data):
     return pod(data.pop("name"), data.pop("ip", "10.88.0.2"), members=members, **data)
 
 
+def decision_of(case):
+    folder = GOLDEN / case
+    found = json.loads((folder / "workloads.json").read_text())
+    config, certificates = folder / "config.toml", folder / "certificates.json"
+    given = json.loads(certificates.read_text()) if certificates.exists() else {}
+    offers = [offer(n, *g["names"], days=g.get("days", 90)) for n, g in given.items()]
+    text = config.read_text() if config.exists() else SETTINGS
+    return decided(*map(workload, found), text=text, keyring=FakeKeyring.of(*offers))
+
+
 def outcome(case):
-    found = json.loads((GOLDEN / case / "workloads.json").read_text())
-    decision = decided(*map(workload, found))
-    texts = {name.replace("/", "."): text for name, text in decision.rendered.texts.items()}
+    decision = decision_of(case)
+    shown = decision.rendered.shown_texts
+    texts = {name.replace("/", "."): text for name, text in shown.items()}
     del texts["maps.sections.map"]  # digests of the rest
     problems = [problem.text() + "\n" for problem in decision.problems]
     return {**texts, "problems.txt": "\n".join(problems)}

@@ -153,6 +153,20 @@ def test_a_link_to_nothing_rings_when_there_is_something(bell, tmp_path):
     assert bell.rings()
 
 
+def test_a_file_in_a_folder_of_the_folder_rings(bell):
+    """A certificate may be a folder, or a link to certbot's."""
+    inside = a_file(bell.routes / "git.test", "fullchain.pem").parent
+    elsewhere = a_file(bell.etc / "live", "fullchain.pem").parent
+    (bell.routes / "linked").symlink_to(elsewhere)
+    bell.watch.start()
+    bell.hush()
+
+    for folder in (inside, elsewhere):
+        a_file(folder, "fullchain.pem", "renewed")
+        assert bell.rings(), folder
+        bell.hush()
+
+
 def test_what_is_beside_the_trail_does_not_ring(bell, tmp_path):
     a_file(bell.routes)
     bell.watch.start()
