@@ -49,11 +49,31 @@ class Entrypoint:
     bind: tuple[Annotated[str, AfterValidator(_bind)], ...]
     mode: Literal["http", "tcp"] = "http"
     default: bool = True
-    """Whether routes of mode http that name no entrypoint are published here."""
-    proxy_protocol: bool = False
-    """Whether clients come through another proxy that speaks the PROXY protocol."""
+    """Whether routes that name no entrypoint are published here (all but those of mode tcp)."""
+    tls: bool = False
+    """Whether TLS is terminated here, by the certificates of the names that are asked for."""
+    passthrough: Literal["auto"] | bool = "auto"
+    """Whether routes of mode passthrough may be published here, beside names whose TLS is
+    terminated: `auto` looks at the name before the handshake from the first such route on, `true`
+    from the start, `false` refuses them."""
+    client_ca: Annotated[str, Limits(pattern=rf"^({_NAME})?$")] = ""
+    """`certs/ca/NAME.pem`: who has no certificate of this CA is turned away."""
+    proxy_protocol: bool | tuple[Word, ...] = False
+    """Whether clients come through another proxy that speaks the PROXY protocol: all of them, or
+    those from some networks."""
     trusted_proxies: tuple[Word, ...] = ()
     """Networks whose X-Forwarded-* headers are believed."""
+
+    @property
+    def port(self) -> int:
+        """Return the port on which it listens first."""
+        return int(self.bind[0].rpartition(":")[2])
+
+    def __post_init__(self) -> None:
+        if self.client_ca and not self.tls:
+            raise ValueError("client-ca needs tls = true")
+        if self.passthrough is True and not (self.tls and self.mode == "http"):
+            raise ValueError("passthrough needs tls = true and mode http")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
@@ -198,15 +218,23 @@ def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Sett
 
 
 def complete(settings: Settings, environment: Mapping[str, str]) -> Settings:
-    """Fill in what depends on this host: the default entrypoint and Podman's socket."""
+    """Fill in what depends on this host: the default entrypoints and Podman's socket."""
     if not settings.entrypoints:
-        port = 8080 if settings.haproxy.mode == "embedded" else 80
-        ipv6 = (f"[::]:{port}",) if Path("/proc/net/if_inet6").exists() else ()
-        settings = replace(settings, entrypoints={"web": Entrypoint(bind=(f":{port}", *ipv6))})
+        web, websecure = (8080, 8443) if settings.haproxy.mode == "embedded" else (80, 443)
+        entrypoints = {
+            "web": Entrypoint(bind=_every_address(web)),
+            "websecure": Entrypoint(bind=_every_address(websecure), tls=True),
+        }
+        settings = replace(settings, entrypoints=entrypoints)
     if not settings.podman.sockets:
         socket = Socket(path=default_podman_socket(environment))
         settings = replace(settings, podman=replace(settings.podman, sockets=(socket,)))
     return settings
+
+
+def _every_address(port: int) -> tuple[str, ...]:
+    ipv6 = (f"[::]:{port}",) if Path("/proc/net/if_inet6").exists() else ()
+    return (f":{port}", *ipv6)
 
 
 def default_podman_socket(environment: Mapping[str, str]) -> str:

@@ -2,7 +2,6 @@
 
 import ipaddress
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from proxyctl.recent import Recent
@@ -13,21 +12,19 @@ from proxyctl.routes.route import Route
 from proxyctl.routes.values import Sticky, milliseconds
 from proxyctl.routes.workload import Kind, Phase
 from proxyctl.settings import Settings
+from proxyctl.state.frontends import detoured, frontends, maps
 from proxyctl.state.model import (
     Backend,
     Cookie,
     Desired,
-    Frontend,
     Global,
     Header,
     HttpCheck,
-    Map,
     RateLimit,
     Server,
     ServerState,
 )
 
-TCP_MAP = "maps/tcp.map"
 PRIVATE = (
     "10.0.0.0/8",
     "100.64.0.0/10",
@@ -52,14 +49,19 @@ Overrides = Mapping[str, ServerState]
 """uid of a workload -> the state that somebody put it into by hand."""
 
 
-def desired(
+def desired(  # noqa: PLR0913 - everything that there is to know
     shares: Iterable[Share],
     settings: Settings,
     identity: Global,
     overrides: Overrides,
     recent: Recent | None = None,
+    *,
+    trusted: frozenset[str] = frozenset(),
 ) -> Desired:
-    """Return what HAProxy should be for *shares*, sorted: equal input, equal bytes."""
+    """Return what HAProxy should be for *shares*, sorted: equal input, equal bytes.
+
+    `trusted`: the hosts that have a valid certificate of a CA.
+    """
     recent = recent or Recent()
     shares = tuple(shares)
     backends = []
@@ -67,56 +69,13 @@ def desired(
         states = tuple(overrides.get(c.workload.uid, ServerState.READY) for c in share.claims)
         arguments = (share, settings, states)
         backends.append(recent.of(("backend", share.name), arguments, _backend))
-    frontends = _frontends(settings) if settings.haproxy.frontends else ()
+    passing = detoured(shares, settings)
     return Desired(
         settings=identity,
-        frontends=frontends,
+        frontends=frontends(settings, identity, passing) if settings.haproxy.frontends else (),
         backends=tuple(backends),
-        maps=_maps(shares, settings),
+        maps=maps(shares, settings, passing, trusted),
     )
-
-
-def _frontends(settings: Settings) -> tuple[Frontend, ...]:
-    found = []
-    for name, entrypoint in sorted(settings.entrypoints.items()):
-        options = " accept-proxy" if entrypoint.proxy_protocol else ""
-        frontend = Frontend(
-            name=name,
-            mode=entrypoint.mode,
-            binds=tuple(_bind(address) + options for address in entrypoint.bind),
-            map=map_of(name) if entrypoint.mode == "http" else TCP_MAP,
-            trusted=entrypoint.trusted_proxies,
-        )
-        found.append(frontend)
-    return tuple(found)
-
-
-def _bind(address: str) -> str:
-    return f"{address} v6only" if address.startswith("[::]:") else address
-
-
-def map_of(entrypoint: str) -> str:
-    """Return the file of the map of an http entrypoint."""
-    return f"maps/{entrypoint}.http.map"
-
-
-def _maps(shares: Iterable[Share], settings: Settings) -> tuple[Map, ...]:
-    entries: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    modes = {name: entrypoint.mode for name, entrypoint in settings.entrypoints.items()}
-    for share in shares:
-        for match in share.matches:
-            if modes[match.entrypoint] == "tcp":
-                entries[TCP_MAP].append((match.entrypoint, share.name))
-            else:
-                key = f"{_host_key(match.host)}{match.path}/"
-                entries[map_of(match.entrypoint)].append((key, share.name))
-    files = {map_of(name) for name, mode in modes.items() if mode == "http"} | {TCP_MAP}
-    return tuple(Map(file=file, entries=tuple(sorted(entries[file]))) for file in sorted(files))
-
-
-def _host_key(host: str) -> str:
-    """Return the key of a host in a map: `*.example.com` is `.example.com`."""
-    return host.removeprefix("*") if host.startswith("*.") else host
 
 
 def _backend(share: Share, settings: Settings, states: Iterable[ServerState]) -> Backend:
@@ -126,7 +85,7 @@ def _backend(share: Share, settings: Settings, states: Iterable[ServerState]) ->
     http = route.mode == "http"
     return Backend(
         name=share.name,
-        mode=route.mode,
+        mode="http" if http else "tcp",
         title=", ".join(_title(claim) for claim in share.claims),
         owners=tuple(claim.workload.uid for claim in share.claims),
         passing=not share.matches,
@@ -140,6 +99,7 @@ def _backend(share: Share, settings: Settings, states: Iterable[ServerState]) ->
         server_options=_server_options(route),
         balance="source" if route.sticky is Sticky.SOURCE else str(route.balance),
         cookie=_cookie(route),
+        hsts=route.hsts or 0,
         check=_check(route, leader),
         retries=_retries(leader),
         hold=milliseconds(route.hold) > 0,
@@ -270,7 +230,7 @@ def _timeouts(leader: Claim) -> dict[str, str]:
         "queue": route.timeout_queue,
         "check": route.health_timeout if route.health not in {"off", "podman"} else None,
     }
-    if route.mode == "tcp":
+    if route.mode != "http":
         wanted["server"] = route.timeout or route.timeout_tunnel
     defaults = {"connect": _CONNECT_LOCAL, "check": "2s"}
     return {name: text for name, text in wanted.items() if text and defaults.get(name) != text}

@@ -161,4 +161,5 @@ def _parsed(text: str) -> tuple[str, str, int]:
 def _needs_reload(line: str) -> bool:
     if not line or line.startswith("#"):
         return False
-    return not line.startswith("server ") or line.startswith(f"server {HOLD_SERVER} ")
+    # A workload's server can be changed at run time; names of ours begin with a colon.
+    return not line.startswith("server ") or line.startswith("server ::")

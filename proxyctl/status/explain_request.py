@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from proxyctl.routes.claims import Match
 from proxyctl.settings import Entrypoint
-from proxyctl.state.desired import TCP_MAP, map_of
-from proxyctl.state.spares import route_names
+from proxyctl.state.frontends import TCP_MAP, backend_of, map_of, redirect_of, sni_map_of
 from proxyctl.status.answers import Document
-from proxyctl.status.lookup import Asked, Considered, canonical, look_up, winner
+from proxyctl.status.lookup import Asked, Considered, canonical, look_up, look_up_name, winner
+from proxyctl.status.maps import entries
 from proxyctl.status.rows import rows_of
 from proxyctl.status.urls import default_port, ports, try_it
 from proxyctl.status.view import View
@@ -56,47 +56,55 @@ def explain_request(view: View, target: Target) -> tuple[list[Document], str]:
 
 
 def _one(view: View, name: str, entrypoint: Entrypoint, target: Target) -> Document:
-    considered: tuple[Considered, ...] = ()
-    if entrypoint.mode == "tcp":
-        asked = Asked("", "")
-        backend = dict(_entries(view, TCP_MAP)[0]).get(name, "")
-    else:
-        asked = canonical(target.host, target.path)
-        considered = () if asked.refusal else look_up(_entries(view, map_of(name))[0], asked)
-        backend = winner(considered)
+    asked = Asked("", "") if entrypoint.mode == "tcp" else canonical(target.host, target.path)
+    mode, considered, value = _looked_up(view, name, entrypoint, asked)
+    backend = backend_of(value)
+    redirect = redirect_of(value, asked.host)
     return {
         "entrypoint": name,
-        "mode": entrypoint.mode,
+        "mode": mode,
         "bind": list(entrypoint.bind),
         "host": asked.host,
         "path": asked.path,
         "refusal": asked.refusal,
-        "told_by": _entries(view, map_of(name))[1],
+        "told_by": entries(view, map_of(name))[1],
         "candidates": [
-            {"key": c.key, "how": c.how, "backend": c.backend, "outcome": str(c.outcome)}
+            {
+                "key": c.key,
+                "how": c.how,
+                "backend": backend_of(c.backend),
+                "outcome": str(c.outcome),
+            }
             for c in considered
         ],
         "backend": backend,
-        "routed": bool(backend),
+        "redirect": f"{redirect}{asked.path}" if redirect else "",
+        "routed": bool(backend or redirect),
         "servers": _servers(view, name, backend),
         "try_it": try_it(_request(name, entrypoint, asked), view.settings),
     }
+
+
+def _looked_up(
+    view: View, name: str, entrypoint: Entrypoint, asked: Asked
+) -> tuple[str, tuple[Considered, ...], str]:
+    """Return the mode in which a request is served, the keys that were asked, and what won."""
+    if entrypoint.mode == "tcp":
+        return "tcp", (), dict(entries(view, TCP_MAP)[0]).get(name, "")
+    if asked.refusal:
+        return "http", (), ""
+    passed = look_up_name(entries(view, sni_map_of(name))[0], asked.host)
+    backend = winner(passed)
+    if backend and not backend.startswith(":"):  # one of ours: the way to where TLS ends
+        return "passthrough", passed, backend
+    considered = look_up(entries(view, map_of(name))[0], asked)
+    return "http", considered, winner(considered)
 
 
 def _request(name: str, entrypoint: Entrypoint, asked: Asked) -> Match:
     """Return the request as a match, for a command line."""
     path = re.sub(r"[^A-Za-z0-9._~/@:=+,-]", "", asked.path).removesuffix("/")
     return Match(entrypoint=name, host=asked.host if entrypoint.mode == "http" else "", path=path)
-
-
-def _entries(view: View, file: str) -> tuple[tuple[tuple[str, str], ...], str]:
-    """Return a map's rows and who tells them: HAProxy itself, or what it should be."""
-    if view.running.alive and file in view.running.maps:
-        routes = route_names(view.running)
-        rows = view.running.maps[file]
-        return tuple((key, routes.get(value, value)) for key, value in rows), "haproxy"
-    maps = view.desired.maps if view.desired else ()
-    return next((one.entries for one in maps if one.file == file), ()), "plan"
 
 
 def _servers(view: View, entrypoint: str, backend: str) -> list[Document]:

@@ -15,6 +15,7 @@ from proxyctl.state.desired import servers
 from proxyctl.state.render import CONFIG
 from proxyctl.status.answers import Document, changes
 from proxyctl.status.excerpt import span_of
+from proxyctl.status.maps import redirect, redirects
 from proxyctl.status.rows import rows_of
 from proxyctl.status.urls import try_it, url
 from proxyctl.status.view import View
@@ -84,6 +85,7 @@ def _route(view: View, claim: Claim) -> Document:
         "mode": claim.route.mode,
         "asks_for": [str(match) for match in claim.matches],
         "urls": [url(match, view.settings) for match in won],
+        "redirects": _redirects(view, share) if share else {},
         "backend": share.name if share else "",
         "port": claim.port,
         "port_from": _port_from(claim),
@@ -94,6 +96,13 @@ def _route(view: View, claim: Claim) -> Document:
         "lines": _lines(view, share),
         "try_it": try_it(won[0], view.settings) if won else "",
     }
+
+
+def _redirects(view: View, share: Share) -> dict[str, str]:
+    """Return where requests for some URLs of a share are sent, other names of its hosts first."""
+    found = redirects(view)
+    targets = {m: redirect(found, m) for m in (*share.moved, *share.matches)}
+    return {url(match, view.settings): target for match, target in targets.items() if target}
 
 
 def _share_of(view: View, claim: Claim) -> Share | None:

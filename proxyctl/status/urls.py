@@ -9,8 +9,8 @@ _DEFAULT_PORT = {"http": 80, "https": 443}
 
 def listening(entrypoint: Entrypoint) -> tuple[str, int]:
     """Return an address of this host and the port on which an entrypoint can be called."""
-    host, _, port = entrypoint.bind[0].rpartition(":")
-    return ("127.0.0.1" if host in _EVERYWHERE else host), int(port)
+    host = entrypoint.bind[0].rpartition(":")[0]
+    return ("127.0.0.1" if host in _EVERYWHERE else host), entrypoint.port
 
 
 def ports(entrypoint: Entrypoint) -> frozenset[int]:
@@ -30,8 +30,8 @@ def url(match: Match, settings: Settings) -> str:
         return ""
     address, port = listening(entrypoint)
     if not match.host:
-        return f"tcp://{address}:{port}"
-    return f"http://{match.host}{_suffix(port)}{match.path or '/'}"
+        return f"{'tls' if entrypoint.tls else 'tcp'}://{address}:{port}"
+    return f"{_base(match.host, entrypoint)}{match.path or '/'}"
 
 
 def try_it(match: Match, settings: Settings) -> str:
@@ -43,8 +43,9 @@ def try_it(match: Match, settings: Settings) -> str:
     if not match.host:
         return f"nc -vz {address.strip('[]')} {port}"
     host = _example(match.host)
-    target = f"http://{host}{_suffix(port)}{match.path or '/'}"
-    return f"curl -sv --resolve {host}:{port}:{address} {target}"
+    target = f"{_base(host, entrypoint)}{match.path or '/'}"
+    insecure = "k" if entrypoint.tls else ""  # the certificate may be one of this host's own
+    return f"curl -sv{insecure} --resolve {host}:{port}:{address} {target}"
 
 
 def _example(host: str) -> str:
@@ -52,5 +53,7 @@ def _example(host: str) -> str:
     return "any.example" if host == "*" else host.replace("*", "any", 1)
 
 
-def _suffix(port: int) -> str:
-    return "" if port == default_port("http") else f":{port}"
+def _base(host: str, entrypoint: Entrypoint) -> str:
+    scheme = "https" if entrypoint.tls else "http"
+    port = entrypoint.port
+    return f"{scheme}://{host}" + ("" if port == default_port(scheme) else f":{port}")

@@ -1,4 +1,4 @@
-"""Folders of workloads.json and what comes of it: haproxy.cfg, maps, problems.
+"""Folders of workloads.json (and config.toml) and what comes of it: haproxy.cfg, maps, problems.
 
 `UPDATE_GOLDEN=1 pytest tests/unit/test_golden.py` writes what comes of it now: read the diff.
 """
@@ -9,7 +9,7 @@ import os
 import pytest
 
 from proxyctl.routes.workload import Kind, Member, Network, NetworkMode, Phase, PublishedPort
-from tests.pipeline import GOLDEN, decided, member, pod
+from tests.pipeline import GOLDEN, SETTINGS, decided, member, pod
 
 CASES = sorted(path.name for path in GOLDEN.iterdir() if path.is_dir())
 
@@ -33,7 +33,8 @@ def workload(data):
 
 def outcome(case):
     found = json.loads((GOLDEN / case / "workloads.json").read_text())
-    decision = decided(*map(workload, found))
+    own = GOLDEN / case / "config.toml"
+    decision = decided(*map(workload, found), text=own.read_text() if own.exists() else SETTINGS)
     texts = {name.replace("/", "."): text for name, text in decision.rendered.texts.items()}
     del texts["maps.sections.map"]  # digests of the rest
     problems = [problem.text() + "\n" for problem in decision.problems]
