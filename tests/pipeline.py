@@ -72,8 +72,9 @@ def decided(
     memory: Memory = Memory(),
     templates: dict[str, str] | None = None,
     spares: tuple[tuple[str, int], ...] = (),
+    folder: str = FOLDER,
 ) -> Decision:
-    identity = Global(folder=FOLDER, cookie_key="0123456789abcdef", spares=spares)
+    identity = Global(folder=folder, cookie_key="0123456789abcdef", spares=spares)
     return decide(workloads, settings(text), identity, memory, templates or packaged())
 
 
