@@ -1,11 +1,14 @@
 """What HAProxy is to be, decided until `haproxy -c` accepts it.
 
 it refuses                  the workloads at fault are left out, the others go live
+it refuses a certificate     the copy of it that was accepted last is served instead
 it refuses without any      the templates that were accepted last are used instead
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from proxyctl.files.memory import Memory
 from proxyctl.files.templates import merged
@@ -13,14 +16,41 @@ from proxyctl.plan.quarantine import culprits, suspects
 from proxyctl.problems import ConfigRejected, HAProxyUnavailable, Problem
 from proxyctl.recent import Recent
 from proxyctl.routes.claims import Match, Translation, translate
-from proxyctl.routes.conflicts import Resolution, resolve
+from proxyctl.routes.conflicts import Resolution, Share, resolve
 from proxyctl.routes.workload import Workload
 from proxyctl.settings import Settings
+from proxyctl.state.authorities import missing
+from proxyctl.state.certificates import Choice, Stock, asks, choose, tls_entrypoints
 from proxyctl.state.desired import desired
-from proxyctl.state.model import Desired, Global
+from proxyctl.state.model import CERTS, Desired, Global
 from proxyctl.state.render import CONFIG, Rendered, render
 from proxyctl.state.spares import SHAPING_TEMPLATES
 from proxyctl.status import troubles
+
+_OF_A_CERTIFICATE = re.compile(rf"{CERTS}/([A-Za-z0-9_.@-]+)\.pem")
+
+
+class Keyring(Protocol):
+    """The certificates that there are."""
+
+    stock: Stock
+    """As they were read last."""
+
+    def read(self) -> Stock:
+        """Return everything that there is now."""
+        ...
+
+    def provide(self, hosts: Iterable[str]) -> Stock:
+        """Make a certificate for each host, the default one for "", and return all there are."""
+        ...
+
+    def accepted(self, names: Iterable[str]) -> None:
+        """Remember that HAProxy can load these."""
+        ...
+
+    def refused(self, name: str, why: str) -> Stock | None:
+        """Go back to an older one that HAProxy can load; None if there is nothing to go back."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,13 +64,14 @@ class Decision:
     problems: tuple[Problem, ...] = ()
 
 
-def decide(  # noqa: PLR0913 - the parts of the house
+def decide(  # noqa: PLR0913 - everything that there is to know
     workloads: Iterable[Workload],
     settings: Settings,
     identity: Global,
     memory: Memory,
     templates: Mapping[str, str],
     *,
+    keyring: Keyring,
     recent: Recent | None = None,
 ) -> Decision:
     """Return what HAProxy should be for *workloads*. Raises ConfigRejected for bad templates."""
@@ -49,20 +80,35 @@ def decide(  # noqa: PLR0913 - the parts of the house
     good = {workload.uid: workload for workload in memory.good}
     translation = translate(workloads, settings, good, recent)
     resolution = resolve(translation.claims, served)
-    wanted = desired(resolution.shares, settings, identity, dict(memory.overrides), recent)
+    choice = _chosen(resolution.shares, settings, keyring)
+    overrides = dict(memory.overrides)
+    wanted = desired(resolution.shares, settings, identity, overrides, choice, recent=recent)
     return Decision(
         translation=translation,
         resolution=resolution,
         desired=wanted,
-        rendered=render(wanted, templates, recent),
-        problems=(*translation.problems, *resolution.problems),
+        rendered=render(wanted, templates, keyring.stock.pems, recent),
+        problems=(*translation.problems, *resolution.problems, *choice.problems),
     )
+
+
+def _chosen(shares: Iterable[Share], settings: Settings, keyring: Keyring) -> Choice:
+    """Return the certificates to serve; what is lacking is made. None where nobody speaks TLS."""
+    if not settings.haproxy.frontends or not tls_entrypoints(settings):
+        return Choice(challenges=keyring.stock.challenges)
+    wanted = asks(shares, settings)
+    choice = choose(wanted, keyring.stock)
+    if choice.lacking:
+        keyring.provide(choice.lacking)
+        choice = choose(wanted, keyring.stock)
+    without_ca = missing(settings, dict(choice.authorities))
+    return replace(choice, problems=(*keyring.stock.problems, *choice.problems, *without_ca))
 
 
 class Admission:
     """Decides for one reconciler, and remembers who was refused."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the same, and who is asked
         self,
         *,
         settings: Settings,
@@ -70,6 +116,7 @@ class Admission:
         overrides: Callable[[], Mapping[str, str]],
         check: Callable[[Mapping[str, str]], None],
         accepted: Mapping[str, str],
+        keyring: Keyring,
     ) -> None:
         """`overrides` reads the administrator's templates, `check` asks `haproxy -c`.
 
@@ -81,9 +128,10 @@ class Admission:
         self._identity = identity
         self._overrides = overrides
         self._ask = check
+        self._keyring = keyring
         self._own: dict[str, str] = {}
-        self._accepted = ""
-        """The haproxy.cfg that `haproxy -c` accepted last, to ask once only."""
+        self._accepted: Mapping[str, str] = {}
+        """The files that `haproxy -c` accepted last, without the maps: to ask once only."""
         self._quarantine: dict[Workload, Problem] = {}
         self._recent = Recent()
 
@@ -134,16 +182,30 @@ class Admission:
     ) -> Decision:
         for gone in self._quarantine.keys() - set(workloads):
             del self._quarantine[gone]
-        decision = self._decide(workloads, memory, templates)
-        try:
-            self._check(decision.rendered)
-        except ConfigRejected as rejected:
+        decision, rejected = self._with_good_certificates(workloads, memory, templates)
+        if rejected:
             for workload in self._culprits(workloads, memory, templates, decision, rejected):
                 self._quarantine[workload] = troubles.rejected(workload, rejected)
             decision = self._decide(workloads, memory, templates)
             self._check(decision.rendered)
+        self._keyring.accepted(one.name for one in decision.desired.certificates)
         left_out = tuple(self._quarantine.values())
         return replace(decision, problems=(*decision.problems, *left_out))
+
+    def _with_good_certificates(
+        self, workloads: tuple[Workload, ...], memory: Memory, templates: Mapping[str, str]
+    ) -> tuple[Decision, ConfigRejected | None]:
+        """Return a decision without certificates that HAProxy refuses, and its other refusal."""
+        while True:
+            decision = self._decide(workloads, memory, templates)
+            try:
+                self._check(decision.rendered)
+            except ConfigRejected as rejected:
+                found = _OF_A_CERTIFICATE.search(str(rejected))
+                if not found or self._keyring.refused(found[1], str(rejected)) is None:
+                    return decision, rejected
+            else:
+                return decision, None
 
     def _decide(
         self,
@@ -160,14 +222,21 @@ class Admission:
             # A spare backend would not look as the administrator wants backends to look.
             identity = replace(identity, spares=())
         return decide(
-            admitted, self._settings, identity, memory, merged(templates), recent=self._recent
+            admitted,
+            self._settings,
+            identity,
+            memory,
+            merged(templates),
+            keyring=self._keyring,
+            recent=self._recent,
         )
 
     def _check(self, rendered: Rendered) -> None:
-        text = rendered.texts[CONFIG]
-        if text != self._accepted:
+        names = [name for name in rendered.texts if name == CONFIG or name.startswith(CERTS)]
+        texts = {name: rendered.texts[name] for name in names}
+        if texts != self._accepted:
             self._ask(rendered.texts)
-            self._accepted = text
+            self._accepted = texts
 
     def _culprits(
         self,

@@ -5,12 +5,13 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from proxyctl import overrides
 from proxyctl.files import memory, secret, templates
+from proxyctl.files.certificates import Keyring, Places
 from proxyctl.files.lock import Lock
 from proxyctl.files.static import StaticSource
 from proxyctl.files.watch import Watch
@@ -75,8 +76,17 @@ def build(settings: Settings, folders: Folders, *, read_only: bool) -> House:
         overrides=lambda: templates.overrides(folders.config / "templates"),
         identity=_identity(settings, folders, secret.peek(key) if read_only else secret.keep(key)),
         memory=memory.load(_memory_file(folders)),
+        keyring=Keyring(_places(folders), time.time, read_only=read_only),
     )
     return House(settings, reconciler, proxy, sources)
+
+
+def _places(folders: Folders) -> Places:
+    return Places(
+        folder=folders.config / "certs",
+        state=folders.state / "certs",
+        challenges=folders.run / "acme" / "challenges",
+    )
 
 
 def _podman_source(socket: Socket, settings: Settings) -> PodmanSource:
@@ -100,10 +110,12 @@ def _layout(settings: Settings, folders: Folders) -> Layout:
     mode = settings.haproxy.mode
     default = _MASTER_SOCKETS.get(mode, str(folders.run / "haproxy-master.sock"))
     master = Path(settings.haproxy.master_socket or default)
+    # In mode own it has our group, and never was root; elsewhere it is us, or begins as root.
+    key_mode = 0o640 if mode == "own" else 0o600
     worker = master.with_name(f"{master.stem}-worker.sock")
     if mode == "attach" or len(str(worker)) > LONGEST_SOCKET:
-        return Layout(folder=folder, master_socket=master)
-    return Layout(folder=folder, master_socket=master, worker_socket=worker)
+        return Layout(folder=folder, master_socket=master, key_mode=key_mode)
+    return Layout(folder=folder, master_socket=master, worker_socket=worker, key_mode=key_mode)
 
 
 def _proxy(settings: Settings, folders: Folders) -> HAProxy:
@@ -221,7 +233,12 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._wakeup.close())
         signal.signal(signal.SIGHUP, self._on_hangup)
-        watch = Watch(self._folders.config, self._wakeup)
+        places = _places(self._folders)
+        watched = (self._folders.config, places.state / "acme", places.challenges)
+        for folder in watched[1:]:
+            with suppress(OSError):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        watch = Watch(watched, self._wakeup)
         server = StatusServer(
             self._folders.run / "api.sock",
             lambda: self._house.reconciler.view,

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from proxyctl import __version__
-from proxyctl.admission import Admission, Decision
+from proxyctl.admission import Admission, Decision, Keyring
 from proxyctl.departed import Departed
 from proxyctl.files.memory import Memory
 from proxyctl.overrides import with_overrides
@@ -32,6 +32,8 @@ from proxyctl.status.view import Change, SourceState, View
 from proxyctl.wakeup import Ring
 
 HISTORY = 500
+FILES = "files"
+"""Who rings when a file has changed."""
 ROUNDS = 4
 """So many times is observed and planned in one cycle: a reload is followed by runtime steps."""
 
@@ -96,6 +98,7 @@ class Reconciler:
         overrides: Callable[[], Mapping[str, str]],
         identity: Global,
         memory: Memory,
+        keyring: Keyring,
         now: Callable[[], float] = time.time,
     ) -> None:
         """Work on `sources` and `proxy`; `overrides` reads the administrator's templates."""
@@ -107,12 +110,14 @@ class Reconciler:
         self._now = now
         self._read = _Read(workloads=dict(memory.workloads))
         self._departed = Departed()
+        self._keyring = keyring
         self._admission = Admission(
             settings=settings,
             identity=identity,
             overrides=overrides,
             check=proxy.check,
             accepted=dict(memory.templates),
+            keyring=keyring,
         )
         self.view = View(time=now(), started=now(), version=__version__, settings=settings)
 
@@ -165,6 +170,8 @@ class Reconciler:
     # ---- read ----------------------------------------------------------------------------
 
     def _ask_sources(self, rings: frozenset[Ring]) -> None:
+        if not rings or any(ring.source == FILES for ring in rings):
+            self._keyring.read()
         states: list[SourceState] = []
         problems: list[Problem] = []
         for source in self._sources:
@@ -242,6 +249,7 @@ class Reconciler:
             sources=self._read.states,
             workloads=self._read.all(),
             problems=(*self._read.problems, *problems),
+            stock=self._keyring.stock,
         )
         if decision is None:
             return view

@@ -9,9 +9,16 @@ from proxyctl.files.templates import packaged
 from proxyctl.routes.workload import Kind, Member, Network, Phase, Workload
 from proxyctl.settings import Settings, parse
 from proxyctl.state.digest import digest
-from proxyctl.state.model import Global, Running, RunningServer, ServerState
+from proxyctl.state.model import (
+    Global,
+    Running,
+    RunningCertificate,
+    RunningServer,
+    ServerState,
+)
 from proxyctl.state.render import SECTIONS_MAP
 from proxyctl.state.spares import CLAIMS_MAP, names
+from tests.fakes.keyring import FakeKeyring
 
 FOLDER = "/run/proxyctl/haproxy"
 SETTINGS = """
@@ -73,9 +80,13 @@ def decided(
     templates: dict[str, str] | None = None,
     spares: tuple[tuple[str, int], ...] = (),
     folder: str = FOLDER,
+    keyring: FakeKeyring | None = None,
 ) -> Decision:
+    keyring = keyring or FakeKeyring()
     identity = Global(folder=folder, cookie_key="0123456789abcdef", spares=spares)
-    return decide(workloads, settings(text), identity, memory, templates or packaged())
+    return decide(
+        workloads, settings(text), identity, memory, templates or packaged(), keyring=keyring
+    )
 
 
 def running(decision: Decision) -> Running:
@@ -103,6 +114,13 @@ def running(decision: Decision) -> Running:
         }
         | {name: () for kind, n in decision.desired.settings.spares for name in names(kind, n)},
         maps={**maps, SECTIONS_MAP: tuple(sorted(sections.items())), CLAIMS_MAP: ()},
+        certificates={
+            one.name: RunningCertificate(
+                fingerprint=one.fingerprint, hosts=one.hosts, chain=one.chain
+            )
+            for one in decision.desired.certificates
+        }
+        or None,
         files={name: digest(text) for name, text in decision.rendered.texts.items()},
     )
 

@@ -1,5 +1,6 @@
 """Rings when a file that we read changes. watchdog tells; what changed is read again."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,12 +21,12 @@ _TELLING = [FileClosedEvent, FileCreatedEvent, FileDeletedEvent, FileModifiedEve
 
 
 class Watch(FileSystemEventHandler):
-    """Watches a folder and all below it, if it exists."""
+    """Watches folders and all below them, those that exist."""
 
-    def __init__(self, folder: Path, wakeup: Wakeup) -> None:
+    def __init__(self, folders: Iterable[Path], wakeup: Wakeup) -> None:
         self._wakeup = wakeup
         self._observer = Observer()
-        if folder.is_dir():
+        for folder in filter(Path.is_dir, folders):
             self._observer.schedule(self, str(folder), recursive=True, event_filter=_TELLING)
 
     def start(self) -> None:

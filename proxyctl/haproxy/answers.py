@@ -89,6 +89,35 @@ def parse_map_version(text: str) -> int:
     return int(found[1]) if found else 0
 
 
+def parse_certificate_names(text: str) -> tuple[tuple[str, ...], str]:
+    """Return the names of `show ssl cert`, and the one that a transaction is open for, or ""."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    names = [line for line in lines if not line.startswith(("#", "*"))]
+    return tuple(names), next((line[1:] for line in lines if line.startswith("*")), "")
+
+
+def parse_certificate(text: str) -> tuple[str, int]:
+    """Return fingerprint and number of issuers of `show ssl cert FILE`; "" if it is empty."""
+    found = re.search(r"^SHA1 FingerPrint: ([0-9A-F]+)$", text, re.MULTILINE)
+    return (found[1] if found else ""), len(re.findall(r"^Chain Subject:", text, re.MULTILINE))
+
+
+def parse_crt_list(text: str) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+    """Return the lines of `show ssl crt-list -n LIST`: file, its number, names, sorted.
+
+    Names are "" and nothing more where options make a line another than ours.
+    """
+    found = []
+    for line in text.splitlines():
+        words = line.split()
+        file, colon, number = words[0].rpartition(":") if words else ("", "", "")
+        if colon and number.isdigit() and not line.startswith("#"):
+            options = any(word.startswith("[") for word in words[1:])
+            names = tuple(sorted(word for word in words[1:] if word != "!*"))
+            found.append((file, number, ("",) if options else names))
+    return tuple(found)
+
+
 def parse_proc(text: str) -> Processes:
     """Return the processes of `show proc`; workers that only finish are not among them."""
     master = re.search(r"^(\d+)\s+master\s+(\d+)(?:\s+\[failed:\s*(\d+)\])?", text, re.MULTILINE)

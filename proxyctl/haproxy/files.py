@@ -1,21 +1,29 @@
 """HAProxy's files: haproxy.cfg and its maps. A reader sees the old one or the new one, whole.
 
-Maps are replaced before haproxy.cfg, which names them. What ran well is kept in `last-good`.
+Maps and certificates are replaced before haproxy.cfg, which names them. What ran well is kept in
+`last-good`.
 """
 
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from proxyctl.problems import HAProxyUnavailable, NotPermitted
 from proxyctl.state.digest import digest
-from proxyctl.state.render import CONFIG
+from proxyctl.state.model import CERTS, CRT_LIST
+from proxyctl.state.render import CONFIG, is_secret
 
 MAPS = "maps"
-_NAME = re.compile(r"haproxy\.cfg|maps/[A-Za-z0-9_][A-Za-z0-9_.:-]*\.map")
+_NAME = re.compile(
+    r"haproxy\.cfg|maps/[A-Za-z0-9_][A-Za-z0-9_.:-]*\.map"
+    r"|certs/crt-list|certs/[A-Za-z0-9_][A-Za-z0-9_.@-]*\.pem"
+)
+_FOLDERS = (MAPS, CERTS)
+_MODE = 0o640
+"""Of files without keys: HAProxy may have our group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +35,8 @@ class Layout:
     worker_socket: Path | None = None
     """The worker's own (`stats socket`), where haproxy.cfg is ours: three times faster, and it
     does not lose the end of long listings. None: the master hands everything on."""
+    key_mode: int = 0o600
+    """Permissions of files with keys: the group's too, where HAProxy runs as another user."""
 
     @property
     def config(self) -> Path:
@@ -41,10 +51,10 @@ class Layout:
     @property
     def last_good(self) -> "Layout":
         """Return the place of a copy of the files that were loaded last."""
-        return Layout(self.folder / "last-good", self.master_socket)
+        return replace(self, folder=self.folder / "last-good")
 
     def file_of(self, map_name: str) -> str:
-        """Return `maps/web.map` for HAProxy's name of a map, "" if the map is not ours.
+        """Return `maps/web.map` for HAProxy's name of a map or certificate, "" if it is not ours.
 
         It is the path as haproxy.cfg has it: absolute, or relative with `default-path config`.
         """
@@ -55,7 +65,12 @@ class Layout:
 def read_texts(layout: Layout) -> dict[str, str]:
     """Return the files on disk by name relative to the folder; what is missing is missing."""
     with _explained(layout.folder):
-        paths = [layout.config, *sorted((layout.folder / MAPS).glob("[!.]*.map"))]
+        paths = [
+            layout.config,
+            layout.folder / CRT_LIST,
+            *sorted((layout.folder / MAPS).glob("[!.]*.map")),
+            *sorted((layout.folder / CERTS).glob("[!.]*.pem")),
+        ]
         return {
             str(path.relative_to(layout.folder)): _read(path) for path in paths if path.is_file()
         }
@@ -75,23 +90,25 @@ def write(layout: Layout, texts: Mapping[str, str], names: Iterable[str]) -> Non
         if not _NAME.fullmatch(name):
             raise ValueError(f"not a file of HAProxy's: {name!r}")
     with _explained(layout.folder):
-        (layout.folder / MAPS).mkdir(mode=0o750, parents=True, exist_ok=True)
+        for folder in _FOLDERS:
+            (layout.folder / folder).mkdir(mode=0o750, parents=True, exist_ok=True)
         _sweep(layout)
         for name in wanted:
             if name in texts:
-                _replace(layout.folder / name, texts[name])
+                mode = layout.key_mode if is_secret(name) else _MODE
+                _replace(layout.folder / name, texts[name], mode)
         for name in wanted:
             if name not in texts:
                 (layout.folder / name).unlink(missing_ok=True)
-        for folder in (layout.folder / MAPS, layout.folder):
-            _sync(folder)
+        for folder in (*_FOLDERS, ""):
+            _sync(layout.folder / folder)
 
 
 def write_server_state(layout: Layout, text: str) -> None:
     """Replace the file of the servers' health."""
     with _explained(layout.folder):
         layout.folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        _replace(layout.server_state, text)
+        _replace(layout.server_state, text, _MODE)
 
 
 def keep_good(layout: Layout) -> None:
@@ -113,12 +130,12 @@ def _read(path: Path) -> str:
     return path.read_bytes().decode("utf-8", "surrogateescape")
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace(path: Path, text: str, mode: int) -> None:
     beside = path.with_name(f".{path.name}.new")
     beside.unlink(missing_ok=True)
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o640)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor has no path
-        os.fchmod(descriptor, 0o640)  # whatever the umask says
+        os.fchmod(descriptor, mode)  # whatever the umask says
         file.write(text.encode("utf-8", "surrogateescape"))
         file.flush()
         os.fsync(descriptor)
@@ -127,8 +144,8 @@ def _replace(path: Path, text: str) -> None:
 
 def _sweep(layout: Layout) -> None:
     """Remove what a crash left between writing and renaming."""
-    for folder in (layout.folder, layout.folder / MAPS):
-        for leftover in folder.glob(".*.new"):
+    for folder in (*_FOLDERS, ""):
+        for leftover in (layout.folder / folder).glob(".*.new"):
             leftover.unlink(missing_ok=True)
 
 

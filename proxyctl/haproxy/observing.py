@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from proxyctl.haproxy import answers, protocol
+from proxyctl.haproxy import answers, certificates, protocol
 from proxyctl.haproxy.files import Layout
 from proxyctl.haproxy.socket import Conversation
 from proxyctl.problems import HAProxyUnavailable
@@ -31,6 +31,7 @@ def observe(talk: Conversation, layout: Layout, on_disk: Mapping[str, str]) -> R
         sections=sections,
         servers={name: servers.get(name, ()) for name in sorted(backends)},
         maps=maps,
+        certificates=certificates.loaded(talk, layout),
         files=on_disk,
     )
 

@@ -13,18 +13,23 @@ from typing import assert_never
 from proxyctl.plan.capabilities import Capabilities
 from proxyctl.plan.steps import (
     AddServer,
+    PutCertificate,
     PutMapEntry,
+    RemoveCertificate,
     RemoveMapEntry,
     RemoveServer,
     ReplaceMap,
+    ServeCertificate,
     SetServerAddress,
     SetServerState,
     SetServerWeight,
 )
 from proxyctl.problems import CommandRejected
 from proxyctl.state.model import Server, ServerState
+from proxyctl.state.render import filters
 
-RuntimeStep = (
+CertificateStep = PutCertificate | ServeCertificate | RemoveCertificate
+MapOrServerStep = (
     AddServer
     | RemoveServer
     | SetServerAddress
@@ -34,7 +39,11 @@ RuntimeStep = (
     | RemoveMapEntry
     | ReplaceMap
 )
+RuntimeStep = MapOrServerStep | CertificateStep
 
+_FILE = re.compile(r"/[A-Za-z0-9_.:/@+~-]{1,900}")
+_HOST = re.compile(r"(\*\.)?[a-z0-9_][a-z0-9_.-]{0,252}")
+_PEM = re.compile(r"(-----(BEGIN|END) [A-Z0-9 ]+-----\n|[A-Za-z0-9+/=]+\n)+")
 _NAME = re.compile(r"[A-Za-z0-9_.:-]{1,255}")
 _MAP_FILE = re.compile(r"[A-Za-z0-9_.:/@+~-]{1,4000}")
 _MAP_WORD = re.compile(r"(?!<<)[A-Za-z0-9_.:/,*@=+~|!$%&()?^{}\[\]-]{1,8000}")
@@ -45,6 +54,13 @@ _EXPECTED = (
     ("add server ", "New server registered."),
     ("del server ", "Server deleted."),
     ("prepare map ", "New version created: "),
+    ("new ssl cert ", "New empty certificate store"),
+    ("set ssl cert ", "Transaction created for certificate"),
+    ("commit ssl cert ", "Success!"),
+    ("abort ssl cert ", "Transaction aborted for certificate"),
+    ("add ssl crt-list ", "Success!"),
+    ("del ssl crt-list ", "Entry '"),
+    ("del ssl cert ", "Certificate '"),
 )
 _ADDRESS_SET = ("IP changed ", "port changed ", "no need to change ", "nothing changed")
 _REFUSED_SHOW = (
@@ -62,7 +78,7 @@ STILL_CONNECTED = "still has connections"
 
 
 def commands(
-    step: RuntimeStep, capabilities: Capabilities, *, server_id: int = 0, version: int = 0
+    step: MapOrServerStep, capabilities: Capabilities, *, server_id: int = 0, version: int = 0
 ) -> tuple[str, ...]:
     """Return the commands that make HAProxy do *step*, one answer each.
 
@@ -135,6 +151,49 @@ def abort_map(file: str, version: int) -> str:
     return f"clear map @{version} {_map(file)}"
 
 
+def put_certificate(file: str, pem: str) -> tuple[str, str]:
+    """Return the commands of a transaction; `abort_certificate` ends one that was refused."""
+    if not _PEM.fullmatch(pem):
+        raise CommandRejected(f"not sent: the contents of {file} are not PEM")
+    return f"set ssl cert {_file(file)} <<\n{pem}", f"commit ssl cert {_file(file)}"
+
+
+def new_certificate(file: str) -> str:
+    """Return the command that makes room for a certificate that is not loaded."""
+    return f"new ssl cert {_file(file)}"
+
+
+def abort_certificate(file: str) -> str:
+    """Return the command that throws a transaction away."""
+    return f"abort ssl cert {_file(file)}"
+
+
+def delete_certificate(file: str) -> str:
+    """Return the command that forgets a certificate that no list has."""
+    return f"del ssl cert {_file(file)}"
+
+
+def list_certificate(crt_list: str, file: str, hosts: tuple[str, ...]) -> str:
+    """Return the command that adds a line to a crt-list."""
+    names = filters(_checked(_HOST, host, "the name of a host") for host in hosts)
+    return f"add ssl crt-list {_file(crt_list)} <<\n{_file(file)} {names}\n"
+
+
+def unlist_certificate(crt_list: str, file: str, number: str) -> str:
+    """Return the command that takes the line with a number out of a crt-list."""
+    return f"del ssl crt-list {_file(crt_list)} {_file(file)}:{_number(int(number), 1, 2**31)}"
+
+
+def show_certificate(file: str) -> str:
+    """Return the command that tells a certificate's fingerprint."""
+    return f"show ssl cert {_file(file)}"
+
+
+def show_crt_list(crt_list: str) -> str:
+    """Return the command that tells the lines of a crt-list with their numbers."""
+    return f"show ssl crt-list -n {_file(crt_list)}"
+
+
 def refusal(command: str, answer: str) -> str | None:
     """Return why HAProxy refused *command*, None if it did not.
 
@@ -146,6 +205,7 @@ def refusal(command: str, answer: str) -> str | None:
     if "<<\n" in command:
         # One "+ " for each line of the payload; 2.6 may add the help text after the answer.
         first = re.sub(r"^(\+ ?)+", "", first).strip()
+        lines[:1] = [first]
     return None if _is_yes(command, first, lines) else first or "no answer"
 
 
@@ -233,6 +293,10 @@ def _map(text: str) -> str:
 
 def _map_word(text: str) -> str:
     return _checked(_MAP_WORD, text, "a key or a value of a map")
+
+
+def _file(text: str) -> str:
+    return _checked(_FILE, text, "the path of a certificate")
 
 
 def _option(text: str) -> str:

@@ -113,8 +113,9 @@ class HAProxy:
                 self._start()
             case _:
                 with self._talk() as talk:
-                    can = capabilities_of(observing.version(talk))
-                    runtime.do(talk, step, self.layout, can, removal_until=removal_until)
+                    runtime.do(
+                        talk, step, self.layout, texts=plan.texts, removal_until=removal_until
+                    )
 
     def _write(self, names: Iterable[str], plan: Plan) -> None:
         if any(isinstance(step, Reload) for step in plan.steps) and self._disk_is_loaded():

@@ -1,21 +1,25 @@
 """The steps that need no reload, done in a conversation with the worker."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import assert_never
 
-from proxyctl.haproxy import answers, protocol
+from proxyctl.haproxy import answers, certificates, observing, protocol
 from proxyctl.haproxy.files import Layout
 from proxyctl.haproxy.observing import names_of_maps
 from proxyctl.haproxy.protocol import RuntimeStep
 from proxyctl.haproxy.socket import Conversation
-from proxyctl.plan.capabilities import Capabilities
+from proxyctl.plan.capabilities import Capabilities, capabilities_of
 from proxyctl.plan.steps import (
     AddServer,
+    PutCertificate,
     PutMapEntry,
+    RemoveCertificate,
     RemoveMapEntry,
     RemoveServer,
     ReplaceMap,
+    ServeCertificate,
     SetServerAddress,
     SetServerState,
     SetServerWeight,
@@ -31,14 +35,16 @@ def do(
     talk: Conversation,
     step: RuntimeStep,
     layout: Layout,
-    capabilities: Capabilities,
     *,
+    texts: Mapping[str, str],
     removal_until: float,
 ) -> None:
     """Make HAProxy do *step*; raises CommandRejected.
 
-    `removal_until`: when, by the monotonic clock, a removal stops waiting for connections.
+    `texts`: the plan's, which has the contents of certificates. `removal_until`: when, by the
+    monotonic clock, a removal stops waiting for connections.
     """
+    capabilities = capabilities_of(observing.version(talk))
     match step:
         case AddServer():
             _add_server(talk, step, capabilities)
@@ -53,6 +59,10 @@ def do(
         case SetServerAddress() | SetServerWeight() | SetServerState():
             for command in protocol.commands(step, capabilities):
                 talk.ask(command)
+        case PutCertificate(certificate):
+            certificates.do(talk, step, layout, texts[certificate.file])
+        case ServeCertificate() | RemoveCertificate():
+            certificates.do(talk, step, layout, "")
         case _:
             assert_never(step)
 

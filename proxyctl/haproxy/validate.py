@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from proxyctl.haproxy import files
 from proxyctl.haproxy.answers import Alert, parse_alerts
 from proxyctl.problems import ConfigRejected, HAProxyUnavailable
+from proxyctl.state.model import CERTS, CRT_LIST
 from proxyctl.state.render import CONFIG
 
 
@@ -21,17 +22,16 @@ def check(
 ) -> None:
     """Let `haproxy -c` read *texts* in a private folder, after the files *before*.
 
-    `folder` is where they will live: names of maps that begin with it are looked for in the
-    private folder. Addresses are literals, so that no DNS is asked.
+    `folder` is where they will live: names of maps and certificates that begin with it are looked
+    for in the private folder. Addresses are literals, so that no DNS is asked.
     Raises ConfigRejected with the lines of our haproxy.cfg, HAProxyUnavailable without a binary.
     """
     with TemporaryDirectory(prefix="proxyctl-check-") as name:
         private = files.Layout(Path(name), Path(name) / "none.sock")
         here = dict(texts)
         if folder is not None:
-            here[CONFIG] = here[CONFIG].replace(
-                f"{folder}/{files.MAPS}/", f"{private.folder}/{files.MAPS}/"
-            )
+            for file in here.keys() & {CONFIG, CRT_LIST}:
+                here[file] = _moved(here[file], folder, private.folder)
         files.write(private, here, here)
         others = [_redirected(str(other), folder, private.folder) for other in before]
         result = _run(binary, [*others, str(private.config)], name, timeout)
@@ -44,17 +44,21 @@ def check(
             )
 
 
+def _moved(text: str, folder: Path, private: Path) -> str:
+    for part in (files.MAPS, CERTS):
+        text = text.replace(f"{folder}/{part}/", f"{private}/{part}/")
+    return text
+
+
 def _redirected(config: str, folder: Path | None, private: Path) -> str:
-    """Return a file to read for *config*: a copy, if it looks our maps up where they will be."""
+    """Return a file to read for *config*: a copy, if it names our files where they will be."""
     try:
         text = Path(config).read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
         return config  # a folder, or for HAProxy to complain about
-    maps = f"{folder}/{files.MAPS}/"
-    if folder is None or maps not in text:
+    if folder is None or (redirected := _moved(text, folder, private)) == text:
         return config
     copy = private / f"copy-of-{Path(config).name}"
-    redirected = text.replace(maps, f"{private}/{files.MAPS}/")
     copy.write_text(redirected, encoding="utf-8", errors="surrogateescape")
     return str(copy)
 

@@ -4,11 +4,14 @@ from typing import assert_never
 
 from proxyctl.plan.steps import (
     AddServer,
+    PutCertificate,
     PutMapEntry,
     Reload,
+    RemoveCertificate,
     RemoveMapEntry,
     RemoveServer,
     ReplaceMap,
+    ServeCertificate,
     SetServerAddress,
     SetServerState,
     SetServerWeight,
@@ -44,6 +47,12 @@ def describe(step: Step) -> tuple[str, str, str]:
             return "-", key, "route"
         case ReplaceMap(file, entries):
             return "~", file, f"{len(entries)} entries at once"
+        case PutCertificate(certificate):
+            return "+", certificate.file, f"certificate from {certificate.source}"
+        case ServeCertificate(file, hosts):
+            return "~", file, f"served for {', '.join(hosts) or 'names that nobody has'}"
+        case RemoveCertificate(file):
+            return "-", file, "certificate"
         case Reload(reasons):
             return "!", "reload", "; ".join(reasons)
         case Start():

@@ -9,12 +9,15 @@
     a free spare        a section like it        claimed, at run time (see `placement`)
     nothing             new or changed section   reload, with that as its reason
     map entries         other entries            one by one, or all at once where they are many
+    certificates        others                   new ones before the entries of their hosts, old
+                                                 ones last; a reload only where one is too big
 
 What takes traffic away goes first: an address may belong to another pod a second later.
 """
 
 from collections.abc import Iterable, Mapping
 
+from proxyctl.plan.certificates import certificate_steps
 from proxyctl.plan.placement import Placement, place
 from proxyctl.plan.steps import (
     AddServer,
@@ -64,11 +67,13 @@ def make_plan(
     away, towards, tidy = _server_steps(desired, running, placement.loaded)
     gone, new = _map_steps(desired, running, placement.loaded)
     steps += [*gone, *away]
-    if placement.reasons:
-        steps.append(Reload(placement.reasons))
+    certificates = certificate_steps(desired, rendered, running)
+    if reasons := (*placement.reasons, *certificates.reasons):
+        steps.append(Reload(reasons))
     else:
-        steps += [*_claim_steps(placement), *towards, *new, *tidy]
+        steps += [*certificates.new, *_claim_steps(placement), *towards, *new, *tidy]
         steps += [RemoveMapEntry(CLAIMS_MAP, name) for name in placement.stale]
+        steps += certificates.gone
     return Plan(tuple(steps), rendered.texts)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from proxyctl.state.model import Server, ServerState
+from proxyctl.state.model import Certificate, Server, ServerState
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,28 @@ class ReplaceMap:
 
 
 @dataclass(frozen=True, slots=True)
+class PutCertificate:
+    """Load a certificate, or replace it as one transaction; its contents are the plan's text."""
+
+    certificate: Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class ServeCertificate:
+    """Serve a certificate that is loaded for these names, and for no others."""
+
+    file: str
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveCertificate:
+    """Serve a certificate no longer, and forget it."""
+
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reload:
     """Start a new worker with the files and let the old one finish: needs at least one reason."""
 
@@ -119,6 +141,9 @@ Step = (
     | PutMapEntry
     | RemoveMapEntry
     | ReplaceMap
+    | PutCertificate
+    | ServeCertificate
+    | RemoveCertificate
     | Reload
     | Start
 )

@@ -12,6 +12,8 @@ from proxyctl.routes.route import Route
 from proxyctl.routes.values import Sticky, milliseconds
 from proxyctl.routes.workload import Kind, Phase
 from proxyctl.settings import Settings
+from proxyctl.state.authorities import needed
+from proxyctl.state.certificates import Choice
 from proxyctl.state.frontends import detoured, frontends, maps
 from proxyctl.state.model import (
     Backend,
@@ -20,11 +22,14 @@ from proxyctl.state.model import (
     Global,
     Header,
     HttpCheck,
+    Map,
     RateLimit,
     Server,
     ServerState,
 )
 
+ACME_MAP = "maps/acme.map"
+"""Token -> key authorization: the answers to a CA that asks by HTTP (RFC 8555, 8.3)."""
 PRIVATE = (
     "10.0.0.0/8",
     "100.64.0.0/10",
@@ -54,14 +59,11 @@ def desired(  # noqa: PLR0913 - everything that there is to know
     settings: Settings,
     identity: Global,
     overrides: Overrides,
-    recent: Recent | None = None,
+    choice: Choice,
     *,
-    trusted: frozenset[str] = frozenset(),
+    recent: Recent | None = None,
 ) -> Desired:
-    """Return what HAProxy should be for *shares*, sorted: equal input, equal bytes.
-
-    `trusted`: the hosts that have a valid certificate of a CA.
-    """
+    """Return what HAProxy should be for *shares*, sorted: equal input, equal bytes."""
     recent = recent or Recent()
     shares = tuple(shares)
     backends = []
@@ -70,11 +72,17 @@ def desired(  # noqa: PLR0913 - everything that there is to know
         arguments = (share, settings, states)
         backends.append(recent.of(("backend", share.name), arguments, _backend))
     passing = detoured(shares, settings)
+    authorities = needed(settings, dict(choice.authorities))
     return Desired(
         settings=identity,
-        frontends=frontends(settings, identity, passing) if settings.haproxy.frontends else (),
+        frontends=frontends(settings, identity, passing, authorities),
         backends=tuple(backends),
-        maps=maps(shares, settings, passing, trusted),
+        maps=(
+            Map(file=ACME_MAP, entries=choice.challenges),
+            *maps(shares, settings, passing, choice.trusted),
+        ),
+        certificates=choice.certificates,
+        authorities=tuple(authorities.values()) if settings.haproxy.frontends else (),
     )
 
 

@@ -11,13 +11,14 @@ behind it, the one that it had before, in which TLS ends (docs/decisions/0006).
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from proxyctl.routes.claims import Match
 from proxyctl.routes.conflicts import Share
 from proxyctl.settings import Entrypoint, Settings
 from proxyctl.state.digest import digest
-from proxyctl.state.model import Detour, Frontend, Global, Map
+from proxyctl.state.model import Authority, Detour, Frontend, Global, Map
 
 TCP_MAP = "maps/tcp.map"
 MOVED = "::to:"
@@ -49,47 +50,61 @@ def detoured(shares: Iterable[Share], settings: Settings) -> frozenset[str]:
 
 
 def frontends(
-    settings: Settings, identity: Global, passing: frozenset[str]
+    settings: Settings,
+    identity: Global,
+    passing: frozenset[str],
+    authorities: Mapping[str, Authority],
 ) -> tuple[Frontend, ...]:
-    """Return the frontends of all entrypoints; `passing`: those with passthrough."""
+    """Return the frontends of all entrypoints.
+
+    `passing`: those with passthrough. `authorities`: the CAs of clients by name; an entrypoint
+    whose CA is not among them does not listen.
+    """
+    if not settings.haproxy.frontends:
+        return ()
     by_https = any(e.tls and e.mode == "http" for e in settings.entrypoints.values())
-    found = []
+    found: list[Frontend] = []
     for name, entrypoint in sorted(settings.entrypoints.items()):
-        accept = " accept-proxy" if entrypoint.proxy_protocol is True else ""
+        authority = authorities.get(entrypoint.client_ca)
+        if entrypoint.client_ca and not authority:
+            continue
         networks = entrypoint.proxy_protocol
-        detour = _detour(name, identity) if name in passing else None
-        binds = tuple(_bind(address) + accept for address in entrypoint.bind)
-        expect = networks if isinstance(networks, tuple) else ()
-        if detour:
-            found.append(
-                Frontend(
-                    name=f"{name}:sni",
-                    mode="sni",
-                    binds=binds,
-                    expect_proxy=expect,
-                    map=sni_map_of(name),
-                    detour=detour,
-                )
-            )
         frontend = Frontend(
             name=name,
             mode=entrypoint.mode,
-            binds=(f"{detour.address} accept-proxy",) if detour else binds,
-            expect_proxy=() if detour else expect,
+            binds=tuple(_bind(address, entrypoint) for address in entrypoint.bind),
+            expect_proxy=networks if isinstance(networks, tuple) else (),
             map=map_of(name) if entrypoint.mode == "http" else TCP_MAP,
             trusted=entrypoint.trusted_proxies,
             tls=entrypoint.tls,
-            client_ca=f"certs/ca/{entrypoint.client_ca}.pem" if entrypoint.client_ca else "",
+            client_ca=authority.file if authority else "",
             redirects=by_https and not entrypoint.tls,
-            sni_map=sni_map_of(name) if detour else "",
-            detour=detour,
         )
-        found.append(frontend)
+        found += _in_two(frontend, _detour(name, identity)) if name in passing else [frontend]
     return tuple(found)
 
 
-def _bind(address: str) -> str:
-    return f"{address} v6only" if address.startswith("[::]:") else address
+def _in_two(frontend: Frontend, detour: Detour) -> list[Frontend]:
+    """Return one that looks at the name where *frontend* listened, and it behind that one."""
+    sni_map = sni_map_of(frontend.name)
+    before = Frontend(
+        name=f"{frontend.name}:sni",
+        mode="sni",
+        binds=frontend.binds,
+        expect_proxy=frontend.expect_proxy,
+        map=sni_map,
+        detour=detour,
+    )
+    binds = (f"{detour.address} accept-proxy",)
+    return [
+        before,
+        replace(frontend, binds=binds, expect_proxy=(), sni_map=sni_map, detour=detour),
+    ]
+
+
+def _bind(address: str, entrypoint: Entrypoint) -> str:
+    own = " v6only" if address.startswith("[::]:") else ""
+    return address + own + (" accept-proxy" if entrypoint.proxy_protocol is True else "")
 
 
 def _detour(entrypoint: str, identity: Global) -> Detour:

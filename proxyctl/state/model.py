@@ -10,6 +10,9 @@ from enum import StrEnum
 from typing import Literal
 
 Mode = Literal["http", "tcp"]
+CERTS = "certs"
+CRT_LIST = "certs/crt-list"
+"""Which certificate is served for which names: one list for all TLS frontends."""
 
 
 class ServerState(StrEnum):
@@ -151,6 +154,39 @@ class Frontend:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Authority:
+    """A CA whose certificates clients have to show."""
+
+    file: str
+    """Relative to the configuration's folder."""
+    pem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """A certificate that HAProxy serves. Its key is in its file, and nowhere else."""
+
+    name: str
+    """Its file is `certs/<name>.pem` in the configuration's folder."""
+    hosts: tuple[str, ...]
+    """The SNI names that it is served for, lower case, `*.example.com` too, sorted; none: it is
+    what a client gets that asks for no name, or for one that nobody has."""
+    fingerprint: str
+    """SHA-1 of the certificate, as `show ssl cert` tells it."""
+    not_after: float
+    """When it expires, in seconds since the epoch."""
+    source: str
+    """Where it comes from, for people: a path, or `made by proxyctl`."""
+    chain: int = 0
+    """How many certificates of its issuers come with it."""
+
+    @property
+    def file(self) -> str:
+        """Return the name of its file, relative to the configuration's folder."""
+        return f"{CERTS}/{self.name}.pem"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Map:
     """A map file: unique keys without white space, in the order of the file."""
 
@@ -191,6 +227,20 @@ class Desired:
     frontends: tuple[Frontend, ...] = ()
     backends: tuple[Backend, ...] = ()
     maps: tuple[Map, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
+    authorities: tuple[Authority, ...] = ()
+    """In the order of the crt-list: the first is served where no name fits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningCertificate:
+    """A certificate as `show ssl cert` and `show ssl crt-list -n` tell it."""
+
+    fingerprint: str
+    """SHA-1; "" where it has no content yet."""
+    hosts: tuple[str, ...] | None
+    """What it is served for, sorted; None if it is not in the list exactly once."""
+    chain: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,5 +274,7 @@ class Running:
     """Name of a backend -> its servers, for the backends in `sections` only."""
     maps: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     """File of a map -> its entries, sorted."""
+    certificates: Mapping[str, RunningCertificate] | None = None
+    """Name of a certificate of ours -> what is loaded; None where the crt-list is not loaded."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Name of a file on disk (`haproxy.cfg`, `maps/web.map`) -> digest of its contents."""

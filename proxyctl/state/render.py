@@ -6,16 +6,27 @@ into a map that HAProxy loads with the rest, so that what runs can be asked inst
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
+from types import MappingProxyType
 
 import jinja2
 
 from proxyctl.problems import ConfigRejected
 from proxyctl.recent import Recent
+from proxyctl.state.desired import ACME_MAP
 from proxyctl.state.digest import digest
-from proxyctl.state.model import Backend, Desired, Frontend, Global, Map
+from proxyctl.state.model import (
+    CERTS,
+    CRT_LIST,
+    Backend,
+    Certificate,
+    Desired,
+    Frontend,
+    Global,
+    Map,
+)
 from proxyctl.state.spares import CLAIMS_MAP, names
 
 CONFIG = "haproxy.cfg"
@@ -43,8 +54,14 @@ class Section:
 class Rendered:
     """All files of a configuration, by name relative to its folder."""
 
-    texts: Mapping[str, str]
+    texts: Mapping[str, str] = field(repr=False)
+    """Keys of certificates are among them: `shown_texts` is for everybody."""
     sections: tuple[Section, ...]
+
+    @property
+    def shown_texts(self) -> Mapping[str, str]:
+        """Return the files without those that hold a key."""
+        return {name: text for name, text in self.texts.items() if not is_secret(name)}
 
     def section_at(self, line: int) -> str:
         """Return the name of the section that a line of haproxy.cfg belongs to, "" if none."""
@@ -52,10 +69,18 @@ class Rendered:
         return names[-1] if names else ""
 
 
+def is_secret(name: str) -> bool:
+    """Tell whether a file of the configuration holds the key of a certificate."""
+    return name.startswith(f"{CERTS}/") and name != CRT_LIST
+
+
 def render(
-    desired: Desired, templates: Mapping[str, str], recent: Recent | None = None
+    desired: Desired,
+    templates: Mapping[str, str],
+    pems: Mapping[str, str] = MappingProxyType({}),
+    recent: Recent | None = None,
 ) -> Rendered:
-    """Return the files of *desired*.
+    """Return the files of *desired*; `pems` are the contents of its certificates by name.
 
     Raises ConfigRejected where a template is broken: its name and line are in the message.
     """
@@ -72,6 +97,10 @@ def render(
     rows = tuple(sorted({section.name: section.digest for section in sections}.items()))
     maps = (*desired.maps, Map(file=SECTIONS_MAP, entries=rows), Map(file=CLAIMS_MAP))
     texts = {CONFIG: config, **{one.file: one.text() for one in maps}}
+    if desired.certificates:
+        texts[CRT_LIST] = crt_list(desired.certificates, desired.settings.folder)
+        texts |= {one.file: pems[one.name] for one in desired.certificates}
+    texts |= {one.file: one.pem for one in desired.authorities}
     return Rendered(texts=texts, sections=sections)
 
 
@@ -93,6 +122,8 @@ def _config(desired: Desired, templates: Mapping[str, str], recent: Recent) -> s
         hold_server=HOLD_SERVER,
         sections_map=SECTIONS_MAP,
         claims_map=CLAIMS_MAP,
+        acme_map=ACME_MAP,
+        crt_list=CRT_LIST,
         spares=[(k, name) for k, n in settings.spares for name in names(k, n)],
     )
 
@@ -110,6 +141,16 @@ def _section(
         frontends=frontends,
         hold_server=HOLD_SERVER,
     )
+
+
+def crt_list(certificates: Iterable[Certificate], folder: str) -> str:
+    """Return the list of certificates with the names that each is served for."""
+    return "".join(f"{folder}/{one.file} {filters(one.hosts)}\n" for one in certificates)
+
+
+def filters(hosts: Iterable[str]) -> str:
+    """Return names as SNI filters; `!*` is none: only the first of the list is served so."""
+    return " ".join(hosts) or "!*"
 
 
 @lru_cache(maxsize=4)

@@ -150,7 +150,7 @@ def rendered(view: View, workload: str | None = None) -> Document:
 
     `workload` is a name, `pod/NAME` or a backend's name; `found` tells whether there is one.
     """
-    texts = view.rendered.texts if view.rendered else {}
+    texts = view.rendered.shown_texts if view.rendered else {}
     files = [{"name": n, "bytes": len(t), "digest": digest(t)} for n, t in sorted(texts.items())]
     if workload is None or view.rendered is None:
         maps = {name: text for name, text in sorted(texts.items()) if name != CONFIG}

@@ -13,6 +13,7 @@ from proxyctl.routes.claims import Claim
 from proxyctl.routes.conflicts import Share
 from proxyctl.routes.workload import Workload
 from proxyctl.settings import Settings
+from proxyctl.state.certificates import Stock
 from proxyctl.state.model import Desired, Running
 from proxyctl.state.render import Rendered
 
@@ -62,6 +63,8 @@ class View:
     problems: tuple[Problem, ...] = ()
     desired: Desired | None = None
     rendered: Rendered | None = None
+    stock: Stock = field(default_factory=Stock, repr=False)
+    """The certificates that there are, with their keys: only `answers` makes something public."""
     running: Running = Running(alive=False)  # noqa: RUF009 - frozen
     plan: Plan = Plan()  # noqa: RUF009 - frozen
     """What is still to be done: empty when HAProxy is what it should be."""

@@ -17,6 +17,9 @@ from proxyctl.haproxy.files import Layout
 from proxyctl.haproxy.process import EmbeddedProcess
 from proxyctl.haproxy.proxy import HAProxy
 from proxyctl.routes.workload import Kind
+from proxyctl.state.certificates import Stock
+from proxyctl.state.pem import certificates
+from tests.fakes.keyring import NOW, FakeKeyring
 from tests.pipeline import decided, pod
 
 PORTS = ("web", "websecure", "admin", "tcp")
@@ -99,12 +102,11 @@ class Edge:
         self.layout = Layout(here, folder / "master.sock")
         self.process = EmbeddedProcess(self.layout, binary=BINARY)
         self.proxy = HAProxy(self.layout, binary=BINARY, process=self.process)
-        (here / "certs" / "ca").mkdir(parents=True)
+        here.mkdir(parents=True)
         self.staff = certificate(folder, "staff")
         self.stranger = certificate(folder, "stranger")
-        (here / "certs" / "ca" / "staff.pem").write_bytes(self.staff.read_bytes())
-        self.ended_here = certificate(folder, "default", "*.test", "*.sub.test")
-        (here / "certs" / "crt-list").write_text(f"{self.ended_here}\n")
+        staff = certificates("staff.pem", self.staff.read_bytes())
+        self.keyring = FakeKeyring(Stock(time=NOW, authorities=(("staff", staff),)))
         self._servers: list[Server] = []
 
     def pod(self, name: str, *, certificate: Path | None = None, **labels: str):
@@ -118,7 +120,8 @@ class Edge:
     def decided(self, *workloads, more: str = ""):
         """Return what HAProxy is to be."""
         text = CONFIG.format(more=more, **self.ports)
-        return decided(*workloads, text=text, folder=str(self.layout.folder))
+        folder = str(self.layout.folder)
+        return decided(*workloads, text=text, folder=folder, keyring=self.keyring)
 
     def serve(self, *workloads, more: str = "") -> None:
         """Start HAProxy, or reload it, with what is published."""

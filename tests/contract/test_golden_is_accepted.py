@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from tests.pipeline import FOLDER, GOLDEN, decided, pod
-from tests.unit.test_golden import CASES
+from tests.pipeline import FOLDER, decided, pod
+from tests.unit.test_golden import CASES, decision_of
 
 pytestmark = pytest.mark.contract
 HAPROXY = os.environ.get("PROXYCTL_TEST_HAPROXY", "haproxy")
@@ -14,11 +14,7 @@ HAPROXY = os.environ.get("PROXYCTL_TEST_HAPROXY", "haproxy")
 
 @pytest.mark.parametrize("case", CASES)
 def test_haproxy_accepts_every_golden_configuration(case, tmp_path):
-    files = {f.name: f.read_text() for f in (GOLDEN / case).iterdir() if f.suffix != ".json"}
-    texts = {name.replace("maps.", "maps/", 1): text for name, text in files.items()}
-    texts["maps/sections.map"] = "backend/x 1\n"
-
-    assert_accepted(texts, tmp_path)
+    assert_accepted(decision_of(case).rendered.texts, tmp_path)
 
 
 def test_haproxy_accepts_spare_backends(tmp_path):
@@ -29,7 +25,8 @@ def test_haproxy_accepts_spare_backends(tmp_path):
 
 
 def assert_accepted(texts, folder):
-    (folder / "maps").mkdir()
+    for name in ("maps", "certs"):
+        (folder / name).mkdir()
     (folder / "server-state").write_text("1\n")
     for name, text in texts.items():
         (folder / name).write_text(text.replace(FOLDER, str(folder)))

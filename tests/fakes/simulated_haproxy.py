@@ -10,11 +10,14 @@ from typing import assert_never
 from proxyctl.plan.steps import (
     AddServer,
     Plan,
+    PutCertificate,
     PutMapEntry,
     Reload,
+    RemoveCertificate,
     RemoveMapEntry,
     RemoveServer,
     ReplaceMap,
+    ServeCertificate,
     SetServerAddress,
     SetServerState,
     SetServerWeight,
@@ -24,7 +27,15 @@ from proxyctl.plan.steps import (
 )
 from proxyctl.problems import CommandRejected, ConfigRejected
 from proxyctl.state.digest import digest
-from proxyctl.state.model import Running, RunningServer, Server, ServerState
+from proxyctl.state.model import (
+    CRT_LIST,
+    Running,
+    RunningCertificate,
+    RunningServer,
+    Server,
+    ServerState,
+)
+from proxyctl.state.pem import pairs
 from proxyctl.state.render import CONFIG, HOLD_SERVER
 
 
@@ -44,6 +55,8 @@ class SimulatedHAProxy:
     """The files that the process was filled from."""
     servers: dict[str, dict[str, RunningServer]] = field(default_factory=dict)
     maps: dict[str, dict[str, str]] = field(default_factory=dict)
+    certificates: dict[str, RunningCertificate] | None = None
+    """File -> certificate; None: no crt-list is loaded."""
     steps: list[Step] = field(default_factory=list)
     checks: int = 0
     crash_after: int | None = None
@@ -61,6 +74,7 @@ class SimulatedHAProxy:
             sections=sections,
             servers={name: tuple(found.values()) for name, found in self.servers.items()},
             maps={name: tuple(sorted(rows.items())) for name, rows in self.maps.items()},
+            certificates=self._certificates(),
             files=files,
         )
 
@@ -104,6 +118,14 @@ class SimulatedHAProxy:
                 del self.maps[file][key]
             case ReplaceMap(file, entries):
                 self.maps[file] = dict(entries)
+            case PutCertificate(certificate):
+                self._put(certificate.file, texts[certificate.file])
+            case ServeCertificate(file, hosts):
+                self._loaded_certificates()[file] = replace(
+                    self._loaded_certificates()[file], hosts=hosts
+                )
+            case RemoveCertificate(file):
+                del self._loaded_certificates()[file]
             case _:
                 assert_never(step)
 
@@ -113,8 +135,9 @@ class SimulatedHAProxy:
         self.maps = {
             name: dict(row.split(" ", 1) for row in self._rows(name))
             for name in self.loaded
-            if name != CONFIG
+            if name.startswith("maps/")
         }
+        self._fill_certificates()
         self.servers = {}
         backend = ""
         for line in self.loaded[CONFIG].splitlines():
@@ -124,6 +147,38 @@ class SimulatedHAProxy:
                 self.servers[backend] = {}
             elif words[:1] == ["server"] and words[1] != HOLD_SERVER:
                 self.servers[backend][words[1]] = _parsed(words)
+
+    def _fill_certificates(self) -> None:
+        self.certificates = {} if CRT_LIST in self.loaded else None
+        for row in self._rows(CRT_LIST):
+            path, *hosts = row.split()
+            file = f"certs/{path.rpartition('/')[2]}"
+            self._put(file, self.loaded[file])
+            names = tuple(host for host in hosts if host != "!*")
+            self.certificates[file] = replace(self.certificates[file], hosts=names)
+
+    def _put(self, file: str, text: str) -> None:
+        """Load a certificate: its fingerprint is what it says itself."""
+        (pair,) = pairs({file: text.encode()})
+        before = self._loaded_certificates().get(file)
+        self._loaded_certificates()[file] = RunningCertificate(
+            fingerprint=pair.fingerprint,
+            hosts=before.hosts if before else None,
+            chain=pair.chain,
+        )
+
+    def _loaded_certificates(self) -> dict[str, RunningCertificate]:
+        if self.certificates is None:
+            raise CommandRejected("didn't find the specified filename")
+        return self.certificates
+
+    def _certificates(self) -> dict[str, RunningCertificate] | None:
+        if self.certificates is None:
+            return None
+        return {
+            file.removeprefix("certs/").removesuffix(".pem"): one
+            for file, one in self.certificates.items()
+        }
 
     def _rows(self, name: str) -> list[str]:
         return self.loaded.get(name, "").splitlines()

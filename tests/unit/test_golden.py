@@ -9,6 +9,9 @@ import os
 import pytest
 
 from proxyctl.routes.workload import Kind, Member, Network, NetworkMode, Phase, PublishedPort
+from proxyctl.state.certificates import Stock
+from proxyctl.state.pem import certificates
+from tests.fakes.keyring import NOW, FakeKeyring, pem
 from tests.pipeline import GOLDEN, SETTINGS, decided, member, pod
 
 CASES = sorted(path.name for path in GOLDEN.iterdir() if path.is_dir())
@@ -31,11 +34,20 @@ def workload(data):
     return pod(data.pop("name"), data.pop("ip", "10.88.0.2"), members=members, **data)
 
 
-def outcome(case):
+def decision_of(case):
     found = json.loads((GOLDEN / case / "workloads.json").read_text())
     own = GOLDEN / case / "config.toml"
-    decision = decided(*map(workload, found), text=own.read_text() if own.exists() else SETTINGS)
-    texts = {name.replace("/", "."): text for name, text in decision.rendered.texts.items()}
+    keyring = FakeKeyring(
+        Stock(time=NOW, authorities=(("staff", certificates("", pem("staff"))),))
+    )
+    text = own.read_text() if own.exists() else SETTINGS
+    return decided(*map(workload, found), text=text, keyring=keyring)
+
+
+def outcome(case):
+    decision = decision_of(case)
+    shown = {n: text for n, text in decision.rendered.texts.items() if not n.endswith(".pem")}
+    texts = {name.replace("/", "."): text for name, text in shown.items()}
     del texts["maps.sections.map"]  # digests of the rest
     problems = [problem.text() + "\n" for problem in decision.problems]
     return {**texts, "problems.txt": "\n".join(problems)}

@@ -9,8 +9,9 @@ from proxyctl.problems import ConfigRejected, SourceUnavailable
 from proxyctl.reconciler import Reconciler
 from proxyctl.state.model import Global
 from proxyctl.wakeup import Ring
+from tests.fakes.keyring import FakeKeyring
 from tests.fakes.simulated_haproxy import SimulatedHAProxy
-from tests.pipeline import FOLDER, pod, settings, stopped
+from tests.pipeline import FOLDER, SETTINGS, pod, settings, stopped
 
 A = pod("a", "10.88.0.2", host="a.test", port="80")
 B = pod("b", "10.88.0.3", host="b.test", port="80")
@@ -30,14 +31,15 @@ class FakeSource:
         return tuple(self.workloads)
 
 
-def service(proxy, *sources, memory=Memory(), overrides=dict):
+def service(proxy, *sources, memory=Memory(), overrides=dict, keyring=None, text=SETTINGS):
     return Reconciler(
-        settings=settings(),
+        settings=settings(text),
         sources=sources,
         proxy=proxy,
         overrides=overrides,
         identity=Global(folder=FOLDER, cookie_key="k"),
         memory=memory,
+        keyring=keyring or FakeKeyring(),
         now=lambda: 1000.0,
     )
 

@@ -1,0 +1,44 @@
+"""Files that hold keys: read with suspicion, written for their owner only."""
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+LARGEST = 262_144
+"""Bytes: a certificate with its chain has some 10 000."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What was in a file, and who else may read it."""
+
+    data: bytes
+    for_all: bool
+    """Whether everybody on this host may read it."""
+
+
+def read(path: Path) -> Content:
+    """Return a regular file; raises OSError for anything else, which could hold us for ever."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor has no path
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError("not a regular file")
+        if status.st_size > LARGEST:
+            raise OSError(f"larger than {LARGEST} bytes")
+        return Content(file.read(LARGEST + 1), bool(status.st_mode & stat.S_IROTH))
+
+
+def write(path: Path, data: bytes) -> None:
+    """Replace a file, whole or not at all; only its owner may read it (0600)."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.new")
+    beside.unlink(missing_ok=True)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with open(descriptor, "wb") as file:  # noqa: PTH123
+        os.fchmod(descriptor, 0o600)  # whatever the umask says
+        file.write(data)
+        file.flush()
+        os.fsync(descriptor)
+    beside.replace(path)
