@@ -13,9 +13,11 @@ from pathlib import Path
 
 from real_haproxy import BINARY, eventually, free_ports
 
+from proxyctl.haproxy.answers import parse_stat
 from proxyctl.haproxy.files import Layout
 from proxyctl.haproxy.process import EmbeddedProcess
 from proxyctl.haproxy.proxy import HAProxy
+from proxyctl.haproxy.socket import RuntimeSocket
 from proxyctl.routes.workload import Kind
 from proxyctl.state.certificates import Stock
 from proxyctl.state.pem import certificates
@@ -146,6 +148,12 @@ class Edge:
         for server in self._servers:
             server.shutdown()
             server.server_close()
+
+    def check_of(self, name: str) -> str:
+        """Return what came of the last health check of a pod: `L7OK`, or `* L7OK` meanwhile."""
+        (table,) = RuntimeSocket(self.layout.master_socket).ask(["show stat"])
+        rows = (row for row in parse_stat(table) if row["svname"] == row["pxname"] == name)
+        return next(rows)["check_status"].removeprefix("* ")
 
     def connect(self, entrypoint: str, source: str = "127.0.0.1") -> socket.socket:
         where = ("127.0.0.1", self.ports[entrypoint])

@@ -5,9 +5,12 @@ import random
 import socket
 import ssl
 import struct
+import subprocess
+from dataclasses import replace
 
 import pytest
 from edge import ask, certificate, edge, lenient
+from real_haproxy import BINARY, eventually, free_ports
 
 from proxyctl.status.lookup import look_up_name, winner
 
@@ -160,6 +163,38 @@ def test_only_clients_with_a_certificate_of_the_named_ca_are_let_in(front):
     assert admitted(front.staff)["headers"]["client-cert"] == f":{encoded}:"
     spoofed = ask(front.connect("web"), "a.test", headers={"Client-Cert": f":{encoded}:"})
     assert "client-cert" not in told(spoofed)["headers"]
+
+
+POD = """
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 5s
+    timeout server 5s
+frontend pod
+    bind 127.0.0.1:{port} {words}
+    http-request return status 200 content-type text/plain lf-string "%HV %[ssl_fc_sni]"
+"""
+
+
+@pytest.mark.parametrize("health", ["tcp", "/healthz"])
+@pytest.mark.parametrize(
+    ("scheme", "words", "answer"),
+    [("https", "ssl crt {}", "HTTP/1.1 a.test"), ("h2c", "proto h2", "HTTP/2.0")],
+)
+def test_a_pod_is_spoken_to_by_its_scheme(front, tmp_path, scheme, words, answer, health):
+    (port,) = free_ports(1)
+    own = certificate(tmp_path, "inner.test")
+    (tmp_path / "pod.cfg").write_text(POD.format(port=port, words=words.format(own)))
+    with subprocess.Popen([BINARY, "-f", str(tmp_path / "pod.cfg")]) as there:
+        try:
+            a = front.pod("a", host="a.test", scheme=scheme, health=health)
+            front.serve(replace(a, servers=(f"127.0.0.1:{port}",)))
+
+            assert eventually(lambda: ask(front.connect("web"), "a.test").text.startswith(answer))
+            assert eventually(lambda: front.check_of("a") in {"L4OK", "L6OK", "L7OK"})
+        finally:
+            there.terminate()
 
 
 # ---- passthrough ---------------------------------------------------------------------------
