@@ -163,7 +163,7 @@ def _map_steps(
         there = running.maps.get(wanted.file)
         if there is None:
             continue  # not loaded: its section is new, which is a reason to reload
-        entries = dict(_reachable(wanted.entries, loaded))
+        entries = dict(_reachable(wanted.entries, loaded) if wanted.leads else wanted.entries)
         keys = frozenset(key for key, _ in wanted.entries)
         less, more = _one_map(wanted.file, entries, keys, there)
         if len(less) + len(more) > MANY:

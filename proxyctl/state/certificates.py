@@ -172,9 +172,15 @@ def choose(wanted: Iterable[Ask], stock: Stock) -> Choice:
         elif all(o.kind != "internal" and o.pair.not_after > stock.time for o in offers):
             trusted.add(ask.host)
     shown = {o.name: o for o in chooser.public if o.kind == "folder"} | asked
-    problems += [p for o in shown.values() if (p := _ageing(o, stock.time))]
+    certificates = tuple(_certificates(served, chooser))
+    used = {one.name for one in certificates}
+    problems += [
+        problem
+        for name, offer in sorted(shown.items())
+        if (problem := _ageing(offer, stock.time, used=name in used))
+    ]
     return Choice(
-        certificates=tuple(_certificates(served, chooser)),
+        certificates=certificates,
         lacking=tuple(lacking),
         trusted=frozenset(trusted),
         challenges=stock.challenges,
@@ -183,10 +189,10 @@ def choose(wanted: Iterable[Ask], stock: Stock) -> Choice:
     )
 
 
-def _ageing(offer: Offer, now: float) -> Problem | None:
+def _ageing(offer: Offer, now: float, *, used: bool) -> Problem | None:
     if offer.kind == "internal":
         return None  # is made anew in time
-    return running_out(offer.name, offer.source, offer.pair, now)
+    return running_out(offer.name, offer.source, offer.pair, now=now, used=used)
 
 
 def _certificates(

@@ -78,7 +78,7 @@ def desired(  # noqa: PLR0913 - everything that there is to know
         frontends=frontends(settings, identity, passing, authorities),
         backends=tuple(backends),
         maps=(
-            Map(file=ACME_MAP, entries=choice.challenges),
+            Map(file=ACME_MAP, entries=choice.challenges, leads=False),
             *maps(shares, settings, passing, choice.trusted),
         ),
         certificates=choice.certificates,

@@ -38,20 +38,24 @@ def not_covered(subject: str, workload: str, name: str, host: str) -> Problem:
     )
 
 
-def running_out(name: str, source: str, pair: Pair, now: float) -> Problem | None:
+def running_out(name: str, source: str, pair: Pair, *, now: float, used: bool) -> Problem | None:
     """A certificate that has expired, or will soon: 30 or 7 days, or less of a short life."""
     left, life = pair.not_after - now, pair.not_after - pair.not_before
-    names = ", ".join(pair.names)
     for days, share in ((0.0, 0.0), (7.0, 0.1), (30.0, 0.25)):
         if left <= min(days * DAY, life * share):
-            expired = not days
-            return Problem(
-                id="PX422" if expired else "PX423",
-                subject=f'certificate "{name}"',
-                summary="has expired" if expired else f"expires in less than {days:g} days",
-                where=source,
-                effect=f"clients {'refuse' if expired else 'will refuse'} https for {names}",
-                fix="replace the file: it is taken over at once, without a reload",
-                severity=Severity.ERROR if expired else Severity.WARNING,
-            )
+            return _running_out(name, source, pair, days=days, used=used)
     return None
+
+
+def _running_out(name: str, source: str, pair: Pair, *, days: float, used: bool) -> Problem:
+    hosts = ", ".join(pair.names)
+    effect = f"clients {'will refuse' if days else 'refuse'} https for {hosts}"
+    return Problem(
+        id="PX423" if days else "PX422",
+        subject=f'certificate "{name}"',
+        summary=f"expires in less than {days:g} days" if days else "has expired",
+        where=source,
+        effect=effect if used else f"none: another one is served for {hosts}",
+        fix="replace the file: it is taken over at once, without a reload",
+        severity=Severity.WARNING if days or not used else Severity.ERROR,
+    )

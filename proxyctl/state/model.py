@@ -193,6 +193,8 @@ class Map:
     file: str
     """Relative to the configuration's folder: `maps/web.map`."""
     entries: tuple[tuple[str, str], ...] = ()
+    leads: bool = True
+    """Whether its values are names of backends: an entry then waits until there is that one."""
 
     def text(self) -> str:
         """Return the contents of the map's file."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -17,6 +18,7 @@ NOW = 1_700_000_000.0
 DAY = 86_400.0
 
 
+@cache
 def pem(*names: str, days: float = 90, seed: str = "", now: float = NOW) -> bytes:
     """Return a key and its certificate; the same for the same arguments."""
     digest = hashes.Hash(hashes.SHA256())
@@ -45,7 +47,7 @@ def offer(
     """Return a certificate of the folder for some DNS names: its own, if none are given."""
     life = max(0, days)
     (pair,) = pairs({name: pem(*(names or (name,)), days=life, seed=seed)})
-    pair = replace(pair, not_after=NOW + days * DAY)
+    pair = replace(pair, not_before=NOW - 60 * DAY, not_after=NOW + days * DAY)
     return Offer(name=name, kind=kind, source=f"/etc/proxyctl/certs/{name}.pem", pair=pair)
 
 
@@ -55,12 +57,14 @@ class FakeKeyring:
 
     stock: Stock = field(default_factory=lambda: Stock(time=NOW))
     good: set[str] = field(default_factory=set)
+    reads: int = 0
 
     @staticmethod
     def of(*offers: Offer) -> "FakeKeyring":
         return FakeKeyring(Stock(time=NOW, offers=offers))
 
     def read(self) -> Stock:
+        self.reads += 1
         return self.stock
 
     def provide(self, hosts: Iterable[str]) -> Stock:

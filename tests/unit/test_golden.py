@@ -1,5 +1,7 @@
 """Folders of workloads.json (and config.toml) and what comes of it: haproxy.cfg, maps, problems.
 
+Beside it may be a config.toml, and a certificates.json: names and remaining days of each.
+
 `UPDATE_GOLDEN=1 pytest tests/unit/test_golden.py` writes what comes of it now: read the diff.
 """
 
@@ -11,7 +13,7 @@ import pytest
 from proxyctl.routes.workload import Kind, Member, Network, NetworkMode, Phase, PublishedPort
 from proxyctl.state.certificates import Stock
 from proxyctl.state.pem import certificates
-from tests.fakes.keyring import NOW, FakeKeyring, pem
+from tests.fakes.keyring import NOW, FakeKeyring, offer, pem
 from tests.pipeline import GOLDEN, SETTINGS, decided, member, pod
 
 CASES = sorted(path.name for path in GOLDEN.iterdir() if path.is_dir())
@@ -35,18 +37,20 @@ def workload(data):
 
 
 def decision_of(case):
-    found = json.loads((GOLDEN / case / "workloads.json").read_text())
-    own = GOLDEN / case / "config.toml"
-    keyring = FakeKeyring(
-        Stock(time=NOW, authorities=(("staff", certificates("", pem("staff"))),))
-    )
-    text = own.read_text() if own.exists() else SETTINGS
-    return decided(*map(workload, found), text=text, keyring=keyring)
+    folder = GOLDEN / case
+    found = json.loads((folder / "workloads.json").read_text())
+    config, pairs = folder / "config.toml", folder / "certificates.json"
+    given = json.loads(pairs.read_text()) if pairs.exists() else {}
+    offers = tuple(offer(n, *g["names"], days=g.get("days", 90)) for n, g in given.items())
+    staff = certificates("", pem("staff"))
+    stock = Stock(time=NOW, offers=offers, authorities=(("staff", staff),))
+    text = config.read_text() if config.exists() else SETTINGS
+    return decided(*map(workload, found), text=text, keyring=FakeKeyring(stock))
 
 
 def outcome(case):
     decision = decision_of(case)
-    shown = {n: text for n, text in decision.rendered.texts.items() if not n.endswith(".pem")}
+    shown = decision.rendered.shown_texts
     texts = {name.replace("/", "."): text for name, text in shown.items()}
     del texts["maps.sections.map"]  # digests of the rest
     problems = [problem.text() + "\n" for problem in decision.problems]

@@ -4,12 +4,12 @@ import pytest
 
 from proxyctl.files import templates
 from proxyctl.files.memory import Memory
-from proxyctl.plan.steps import Reload, SetServerAddress, Start
+from proxyctl.plan.steps import PutCertificate, PutMapEntry, Reload, SetServerAddress, Start
 from proxyctl.problems import ConfigRejected, SourceUnavailable
 from proxyctl.reconciler import Reconciler
 from proxyctl.state.model import Global
 from proxyctl.wakeup import Ring
-from tests.fakes.keyring import FakeKeyring
+from tests.fakes.keyring import FakeKeyring, offer
 from tests.fakes.simulated_haproxy import SimulatedHAProxy
 from tests.pipeline import FOLDER, SETTINGS, pod, settings, stopped
 
@@ -294,3 +294,76 @@ def test_once_leaves_nothing_for_later_and_tells_what_it_did():
     assert view.plan.steps == ()
     assert [plan.cost for plan in view.applied] == ["runtime"]
     assert "10.88.0.9" in proxy.disk["haproxy.cfg"]
+
+
+TLS = """
+[entrypoints.websecure]
+bind = [":443"]
+tls = true
+"""
+
+
+def certificate_of(proxy, name):
+    return proxy.certificates[f"certs/{name}.pem"]
+
+
+def test_a_renewed_certificate_goes_in_at_once_and_never_by_a_reload():
+    proxy, keyring = SimulatedHAProxy(alive=False), FakeKeyring.of(offer("a.test"))
+    reconciler = service(proxy, FakeSource(A), keyring=keyring, text=TLS)
+    reconciler.cycle(frozenset())
+    renewed = offer("a.test", seed="renewed")
+    keyring.stock = replace(keyring.stock, offers=(renewed, *keyring.stock.offers[1:]))
+    proxy.steps.clear()
+
+    view = reconciler.cycle(frozenset({Ring("files")}))
+
+    assert certificate_of(proxy, "a.test").fingerprint == renewed.pair.fingerprint
+    assert [type(step) for step in proxy.steps] == [PutCertificate]
+    assert view.changes[-1].steps == (
+        "+ certs/a.test.pem certificate from /etc/proxyctl/certs/a.test.pem",
+    )
+    reconciler.settle()
+    assert proxy.disk["certs/a.test.pem"] == renewed.pair.pem
+
+
+def test_a_certificate_that_haproxy_refuses_costs_no_route():
+    def refuses(texts):
+        if "certs/a.test.pem" in texts:
+            text = "unable to load certificate from file 'certs/a.test.pem': ee key too small"
+            return ConfigRejected(((None, text),))
+        return None
+
+    proxy = SimulatedHAProxy(alive=False, refuses=refuses)
+    keyring = FakeKeyring.of(offer("a.test"), offer("b.test"))
+
+    view = service(proxy, FakeSource(A, B), keyring=keyring, text=TLS).cycle(frozenset())
+
+    assert set(proxy.maps["maps/websecure.http.map"]) == {"a.test/", "b.test/"}
+    assert certificate_of(proxy, "internal@a.test").hosts == ("a.test",)
+    assert certificate_of(proxy, "b.test").hosts == ("b.test",)
+    assert view.haproxy_error == ""
+    assert "b.test" in keyring.good
+    assert "a.test" not in keyring.good
+
+
+def test_files_are_read_again_when_they_ring_and_not_with_every_pod():
+    keyring = FakeKeyring()
+    reconciler = service(SimulatedHAProxy(), FakeSource(A), keyring=keyring)
+
+    for ring, times in ((Ring("podman:", "x"), 0), (Ring("files"), 1)):
+        keyring.reads = 0
+        reconciler.cycle(frozenset({ring}))
+        assert keyring.reads == times
+
+
+def test_a_question_of_a_ca_is_answered_without_a_reload():
+    proxy, keyring = SimulatedHAProxy(alive=False), FakeKeyring()
+    reconciler = service(proxy, FakeSource(A), keyring=keyring)
+    reconciler.cycle(frozenset())
+    proxy.steps.clear()
+    keyring.stock = replace(keyring.stock, challenges=(("token", "token.thumbprint"),))
+
+    reconciler.cycle(frozenset({Ring("files")}))
+
+    assert proxy.maps["maps/acme.map"] == {"token": "token.thumbprint"}
+    assert [type(step) for step in proxy.steps] == [PutMapEntry]
