@@ -68,3 +68,28 @@ def test_a_file_that_was_asked_for_has_to_exist(tmp_path):
 def test_a_remote_podman_is_refused(tmp_path):
     with pytest.raises(SettingsError, match="unix"):
         load(None, {"CONTAINER_HOST": "tcp://1.2.3.4:8080"})
+
+
+def test_an_empty_file_means_https_too(tmp_path):
+    file = tmp_path / "config.toml"
+    file.write_text("")
+
+    found = load(file, {"CONTAINER_HOST": "unix:///tmp/p.sock"}).entrypoints
+
+    assert (found["websecure"].port, found["websecure"].tls) == (443, True)
+    assert not found["web"].tls
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('client-ca = "staff"', "client-ca needs tls = true"),
+        ("passthrough = true", "passthrough needs tls = true"),
+        ('tls = true\nmode = "tcp"\npassthrough = true', "passthrough needs tls = true"),
+        ('client-ca = "../x"\ntls = true', "client-ca: String should match"),
+        ('proxy-protocol = ["a b"]', "proxy-protocol"),
+    ],
+)
+def test_what_does_not_go_together_at_an_entrypoint_is_told(line, message):
+    with pytest.raises(SettingsError, match=message):
+        parse({"c": f'[entrypoints.x]\nbind=[":1"]\n{line}'})
