@@ -8,101 +8,36 @@ it refuses without any      the templates that were accepted last are used inste
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
 
+from proxyctl.decision import Decision, Keyring, decide
 from proxyctl.files.memory import Memory
 from proxyctl.files.templates import merged
+from proxyctl.plan.part import Part
 from proxyctl.plan.quarantine import culprits, suspects
 from proxyctl.problems import ConfigRejected, HAProxyUnavailable, Problem
 from proxyctl.recent import Recent
-from proxyctl.routes.claims import Match, Translation, translate
-from proxyctl.routes.conflicts import Resolution, Share, resolve
+from proxyctl.routes.claims import translate
 from proxyctl.routes.workload import Workload
 from proxyctl.settings import Settings
-from proxyctl.state.authorities import missing
-from proxyctl.state.certificates import Choice, Stock, asks, choose, tls_entrypoints
+from proxyctl.standing import MANY, Change, Standing, passes
+from proxyctl.state.certificates import Choice, alone
 from proxyctl.state.desired import desired
-from proxyctl.state.model import CERTS, Desired, Global
-from proxyctl.state.render import CONFIG, Rendered, render
+from proxyctl.state.model import CERTS, Global
+from proxyctl.state.render import CONFIG, Rendered
 from proxyctl.state.spares import SHAPING_TEMPLATES
 from proxyctl.status import troubles
 
 _OF_A_CERTIFICATE = re.compile(rf"{CERTS}/([A-Za-z0-9_.@-]+)\.pem")
 
 
-class Keyring(Protocol):
-    """The certificates that there are."""
-
-    stock: Stock
-    """As they were read last."""
-
-    def read(self) -> Stock:
-        """Return everything that there is now."""
-        ...
-
-    def provide(self, hosts: Iterable[str]) -> Stock:
-        """Make a certificate for each host, the default one for "", and return all there are."""
-        ...
-
-    def accepted(self, names: Iterable[str]) -> None:
-        """Remember that HAProxy can load these."""
-        ...
-
-    def refused(self, name: str, why: str) -> Stock | None:
-        """Go back to an older one that HAProxy can load; None if there is nothing to go back."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What was decided about some workloads, before HAProxy is asked."""
+class PartDecision:
+    """What was decided about those whom a change concerns."""
 
-    translation: Translation
-    resolution: Resolution
-    desired: Desired
-    rendered: Rendered
-    problems: tuple[Problem, ...] = ()
-
-
-def decide(  # noqa: PLR0913 - everything that there is to know
-    workloads: Iterable[Workload],
-    settings: Settings,
-    identity: Global,
-    memory: Memory,
-    templates: Mapping[str, str],
-    *,
-    keyring: Keyring,
-    recent: Recent | None = None,
-) -> Decision:
-    """Return what HAProxy should be for *workloads*. Raises ConfigRejected for bad templates."""
-    recent = recent or Recent()
-    served: Mapping[Match, str] = dict(memory.served)
-    good = {workload.uid: workload for workload in memory.good}
-    translation = translate(workloads, settings, good, recent)
-    resolution = resolve(translation.claims, served)
-    choice = _chosen(resolution.shares, settings, keyring)
-    overrides = dict(memory.overrides)
-    wanted = desired(resolution.shares, settings, identity, overrides, choice, recent=recent)
-    return Decision(
-        translation=translation,
-        resolution=resolution,
-        desired=wanted,
-        rendered=render(wanted, templates, keyring.stock.pems, recent),
-        problems=(*translation.problems, *resolution.problems, *choice.problems),
-    )
-
-
-def _chosen(shares: Iterable[Share], settings: Settings, keyring: Keyring) -> Choice:
-    """Return the certificates to serve; what is lacking is made. None where nobody speaks TLS."""
-    if not settings.haproxy.frontends or not tls_entrypoints(settings):
-        return Choice(challenges=keyring.stock.challenges)
-    wanted = asks(shares, settings)
-    choice = choose(wanted, keyring.stock)
-    if choice.lacking:
-        keyring.provide(choice.lacking)
-        choice = choose(wanted, keyring.stock)
-    without_ca = missing(settings, dict(choice.authorities))
-    return replace(choice, problems=(*keyring.stock.problems, *choice.problems, *without_ca))
+    uids: frozenset[str]
+    decision: Decision
+    part: Part
+    """What the change is about, before it and after it."""
 
 
 class Admission:
@@ -147,7 +82,37 @@ class Admission:
             decision = self._decide(tuple(workloads), memory, self.templates)
         except ConfigRejected:
             return None
-        return replace(decision, problems=(*decision.problems, *self._quarantine.values()))
+        return replace(decision, problems=(*decision.problems, *self.left_out))
+
+    @property
+    def left_out(self) -> tuple[Problem, ...]:
+        """Return the problems of the workloads that `haproxy -c` refused."""
+        return tuple(self._quarantine.values())
+
+    def draft_part(
+        self, standing: Standing, change: Change, memory: Memory
+    ) -> PartDecision | None:
+        """Decide as `draft` does, about those only whom the change concerns; None if many."""
+        if dict(self._overrides()) != self.templates:
+            return None
+        fresh = [workload for workload in change.fresh if workload not in self._quarantine]
+        claims = translate(fresh, self._settings, standing.good, self._recent).claims
+        if standing.passes_on or any(map(passes, claims)):
+            return None
+        uids = standing.around(change, claims)
+        if len(uids) > MANY:
+            return None
+        decision = self._decide(
+            standing.members(change, uids), standing.remembered_of(memory, uids), self.templates
+        )
+        own = alone(decision.desired.certificates, self._keyring.stock)
+        if own is None:
+            return None
+        decision = replace(decision, desired=replace(decision.desired, certificates=own))
+        shares = standing.shares_of(uids)
+        overrides = dict(memory.overrides)
+        before = desired(shares, self._settings, self._identity, overrides, Choice())
+        return PartDecision(uids=uids, decision=decision, part=Part.of((before, decision.desired)))
 
     def admit(
         self, workloads: Iterable[Workload], memory: Memory
@@ -189,8 +154,7 @@ class Admission:
             decision = self._decide(workloads, memory, templates)
             self._check(decision.rendered)
         self._keyring.accepted(one.name for one in decision.desired.certificates)
-        left_out = tuple(self._quarantine.values())
-        return replace(decision, problems=(*decision.problems, *left_out))
+        return replace(decision, problems=(*decision.problems, *self.left_out))
 
     def _with_good_certificates(
         self, workloads: tuple[Workload, ...], memory: Memory, templates: Mapping[str, str]

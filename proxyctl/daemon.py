@@ -202,13 +202,16 @@ class _Due:
     housekeeping: float = NEVER
     unsettled: float = NEVER
     """Since when the files are not what runs."""
+    took: float = 0.0
+    """Seconds that the files took last: thousands of routes take some, and events have to wait."""
 
     def happened(self, now: float, *, settled: bool) -> None:
         """Note that there was a change: what can wait for quiet waits anew."""
         self.housekeeping = now + QUIET
         self.unsettled = NEVER if settled else min(self.unsettled, now)
         soon, latest = SETTLE
-        self.settle = NEVER if settled else min(now + soon, self.unsettled + latest)
+        quiet, bound = max(soon, 2 * self.took), max(latest, 10 * self.took)
+        self.settle = NEVER if settled else min(now + quiet, self.unsettled + bound)
 
 
 class Service:
@@ -317,6 +320,7 @@ class Service:
         elif now >= due.settle:
             self._after(reconciler.settle())
             due.settle = due.unsettled = NEVER
+            due.took = time.monotonic() - now
         elif now >= due.housekeeping:
             self._after(reconciler.settle(quiet=True))
             due.housekeeping = NEVER

@@ -30,7 +30,10 @@ class Departed:
         return min(self._until.values(), default=float("inf"))
 
     def note(self, present: Iterable[Workload], claims: Iterable[Claim], now: float) -> None:
-        """Compare who is there with who had claims so far; `now` is in seconds."""
+        """Compare who is there with those who may be gone and had *claims*; `now` in seconds."""
+        claims = tuple(claims)
+        if not claims and not self._until:
+            return
         present = tuple(present)
         uids = {workload.uid for workload in present}
         names = {(workload.source, workload.name) for workload in present}

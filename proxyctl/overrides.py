@@ -23,6 +23,8 @@ def request(state: ServerState, name: str) -> str:
 
 def with_overrides(memory: Memory, rings: Iterable[Ring], workloads: Iterable[Workload]) -> Memory:
     """Return the memory with what the rings ask for, and without what is over."""
+    if not memory.overrides and all(ring.source != SOURCE for ring in rings):
+        return memory
     workloads = tuple(workloads)
     overrides = dict(memory.overrides)
     for ring in sorted(rings, key=lambda r: r.changed):

@@ -11,22 +11,27 @@ sources and the proxy. Here they only meet:
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from proxyctl import __version__
-from proxyctl.admission import Admission, Decision, Keyring
+from proxyctl.admission import Admission, PartDecision
+from proxyctl.decision import Decision, Keyring
 from proxyctl.departed import Departed
 from proxyctl.files.memory import Memory
 from proxyctl.overrides import with_overrides
 from proxyctl.plan.describe import describe
+from proxyctl.plan.part import backends_of, with_steps
 from proxyctl.plan.planner import make_plan
-from proxyctl.plan.steps import Plan, RemoveServer, dearest
+from proxyctl.plan.steps import Plan, RemoveServer, WriteFiles, dearest
 from proxyctl.problems import Problem, ProxyctlError, SourceUnavailable
+from proxyctl.routes.claims import Claim
 from proxyctl.routes.workload import Workload
 from proxyctl.settings import Settings
+from proxyctl.standing import Standing
 from proxyctl.state.model import Global, Running
+from proxyctl.state.render import CONFIG
 from proxyctl.status import troubles
 from proxyctl.status.view import Change, SourceState, View
 from proxyctl.wakeup import Ring
@@ -63,6 +68,13 @@ class Proxy(Protocol):
 
     def observe(self) -> Running:
         """Return what runs; not alive if nobody answers. Raises HAProxyUnavailable."""
+        ...
+
+    def observe_again(self, known: Running, backends: Collection[str]) -> Running | None:
+        """Return what is known, with the servers of *backends* asked for again.
+
+        None if another process answers by now. Raises HAProxyUnavailable.
+        """
         ...
 
     def check(self, texts: Mapping[str, str]) -> None:
@@ -109,8 +121,11 @@ class Reconciler:
         self._proxy = proxy
         self._now = now
         self._read = _Read(workloads=dict(memory.workloads))
+        self._standing: Standing | None = None
         self._departed = Departed()
         self._keyring = keyring
+        self._renewed = False
+        """Whether certificates are others than in the cycle before."""
         self._admission = Admission(
             settings=settings,
             identity=identity,
@@ -135,9 +150,14 @@ class Reconciler:
         follow when it is quiet (`settle`): a request waits for them no more than for us.
         """
         begin = time.monotonic()
+        before = self.memory.overrides
         self._ask_sources(rings)
         self.memory = with_overrides(self.memory, rings, self._read.all())
-        view = self._at_once()
+        touched = frozenset(uid for uid, _ in set(before) ^ set(self.memory.overrides))
+        few = _names_what_changed(rings) and not self._renewed
+        view = self._partly(touched) if few else None
+        if view is None:
+            view = self._at_once()
         if view is None or view.plan.cost in {"reload", "start"}:
             done = view.applied if view else ()
             view = self._whole(carry_out=True)
@@ -170,8 +190,10 @@ class Reconciler:
     # ---- read ----------------------------------------------------------------------------
 
     def _ask_sources(self, rings: frozenset[Ring]) -> None:
+        self._renewed = False
         if not rings or any(ring.source == FILES for ring in rings):
-            self._keyring.read()
+            before = self._keyring.stock
+            self._renewed = not self._keyring.read().is_like(before)
         states: list[SourceState] = []
         problems: list[Problem] = []
         for source in self._sources:
@@ -194,7 +216,13 @@ class Reconciler:
                 )
             )
         self._read.states, self._read.problems = tuple(states), tuple(problems)
-        self._departed.note(self._read.all(), self.view.claims, time.monotonic())
+        self._departed.note(self._read.all(), self._claims_of_lost(), time.monotonic())
+
+    def _claims_of_lost(self) -> tuple[Claim, ...]:
+        if self._standing is None:
+            return self.view.claims
+        lost = self._standing.change(self._workloads()).lost
+        return tuple(c for uid in lost for c in self._standing.claims.get(uid, ()))
 
     def _workloads(self) -> tuple[Workload, ...]:
         return (*self._read.all(), *self._departed.workloads)
@@ -207,9 +235,63 @@ class Reconciler:
 
     # ---- decide, observe, plan, apply ----------------------------------------------------
 
+    def _partly(self, touched: frozenset[str]) -> View | None:
+        """Do as `_at_once` does for those only whom the change concerns; None if it cannot."""
+        standing, workloads = self._standing, self._workloads()
+        if standing is None or not self.view.running.alive or self.view.haproxy_error:
+            return None
+        change = replace(standing.change(workloads), touched=touched)
+        if not change.uids:
+            return self._decided_partly(replace(self.view, applied=()), standing)
+        try:
+            draft = self._admission.draft_part(standing, change, self.memory)
+            done = self._carry_out(draft) if draft else None
+        except ProxyctlError:
+            return None
+        if draft is None or done is None:
+            return None
+        standing.take(workloads, draft.decision, draft.uids)
+        self.settled = False
+        return self._decided_partly(done, standing)
+
+    def _carry_out(self, draft: PartDecision) -> View | None:
+        """Do what the runtime API can do for a part, on what HAProxy says of it at this moment."""
+        decision, part, known = draft.decision, draft.part, self.view.running
+        plan = make_plan(decision.desired, decision.rendered, part.within(known))
+        asked = part.loaded(known) | backends_of(plan.urgent)
+        done: tuple[Plan, ...] = ()
+        while True:
+            running = self._proxy.observe_again(known, asked)
+            if running is None or self._blind(running):
+                return None
+            plan = make_plan(decision.desired, decision.rendered, part.within(running))
+            if _is_done(plan.urgent, done):
+                left = (step for step in plan.steps if not isinstance(step, WriteFiles))
+                plan = Plan((WriteFiles((CONFIG,)), *left))
+                return replace(self.view, running=running, plan=plan, applied=done)
+            if done or not backends_of(plan.urgent) <= asked:
+                return None
+            self._proxy.apply(plan.urgent)
+            done = (plan.urgent,)
+            known = with_steps(running, plan.urgent)
+
+    def _decided_partly(self, view: View, standing: Standing) -> View:
+        problems = (*standing.all_problems(), *self._admission.left_out)
+        return replace(
+            view,
+            time=self._now(),
+            sources=self._read.states,
+            workloads=self._read.all(),
+            problems=(*self._read.problems, *problems),
+            claims=standing.all_claims(),
+            shares=standing.all_shares(),
+        )
+
     def _at_once(self) -> View | None:
         """Do what the runtime API can do; None if that cannot be decided without a check."""
-        decision = self._admission.draft(self._workloads(), self.memory)
+        self._recollect()
+        workloads = self._workloads()
+        decision = self._admission.draft(workloads, self.memory)
         if decision is None:
             return None
         view = self._decided(decision, decision.problems)
@@ -229,11 +311,12 @@ class Reconciler:
         if not _is_done(plan.urgent, done):
             return None
         self.settled = not plan.steps
-        self._remember(decision)
+        self._remember(workloads, decision)
         return replace(view, running=running, plan=plan, applied=done, haproxy_error="")
 
     def _whole(self, *, carry_out: bool, quiet: bool = False) -> View:
         """Decide until `haproxy -c` agrees, and carry out until there is nothing left to do."""
+        self._recollect()
         decision, problems = self._admission.admit(self._workloads(), self.memory)
         if decision is None:
             return replace(self._decided(None, problems), applied=())
@@ -285,7 +368,7 @@ class Reconciler:
             problems = (*problems, troubles.not_applied(error))
         elif carry_out:
             self.settled = True
-            self._remember(decision)
+            self._remember(self._workloads(), decision)
         return replace(
             view,
             running=running,
@@ -295,13 +378,16 @@ class Reconciler:
             applied=tuple(done),
         )
 
-    def _remember(self, decision: Decision) -> None:
-        self.memory = replace(
-            self.memory,
-            served=tuple(sorted(decision.resolution.owners.items())),
-            workloads=tuple(sorted(self._read.workloads.items())),
-            good=tuple(workload for _, workload in sorted(decision.translation.good.items())),
-        )
+    def _remember(self, workloads: tuple[Workload, ...], decision: Decision) -> None:
+        self._standing = Standing.whole(workloads, decision)
+        self._recollect()
+        read = tuple(sorted(self._read.workloads.items()))
+        self.memory = replace(self.memory, workloads=read)
+
+    def _recollect(self) -> None:
+        """Bring the memory up to what stands."""
+        if self._standing is not None:
+            self.memory = self._standing.remembered(self.memory)
 
     # ---- tell ----------------------------------------------------------------------------
 
@@ -330,6 +416,11 @@ def _changed(rings: frozenset[Ring], key: str) -> frozenset[str] | None:
         return None
     ids = frozenset(ring.changed for ring in rings if ring.source == key)
     return None if "" in ids else ids
+
+
+def _names_what_changed(rings: frozenset[Ring]) -> bool:
+    """Tell whether it is enough to look at that; a look at everything finds any drift."""
+    return bool(rings) and all(ring.changed or ring.source == FILES for ring in rings)
 
 
 def _is_done(plan: Plan, done: Iterable[Plan]) -> bool:

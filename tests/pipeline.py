@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from proxyctl.admission import Decision, decide
+from proxyctl.decision import Decision, decide
 from proxyctl.files.memory import Memory
 from proxyctl.files.templates import packaged
 from proxyctl.routes.workload import Kind, Member, Network, Phase, Workload

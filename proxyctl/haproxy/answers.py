@@ -18,6 +18,8 @@ _ADMIN_MAINT = 0x63
 0x04 only tells that the file says `disabled`."""
 _ADMIN_DRAIN = 0x18
 
+_STAT = ("pxname", "svname", "status", "bck", "scur")
+
 _MESSAGE = re.compile(r"^\[(ALERT|WARNING|NOTICE)\]\s+\(\d+\) : (?:config : )?(.*)$")
 _LOCATION = re.compile(r"(?:[Pp]arsing )?\[([^\]:]+):(\d+)\]\s*:?\s*")
 _SUMMARIES = ("Error(s) found in configuration file", "Fatal errors found in configuration")
@@ -57,9 +59,10 @@ def parse_servers_state(text: str) -> tuple[Row, ...]:
 
 
 def parse_stat(text: str) -> tuple[Row, ...]:
-    """Return the rows of `show stat`."""
-    lines = [line for line in text.removeprefix("# ").splitlines() if line]
-    return tuple(csv.DictReader(lines))
+    """Return the rows of `show stat`: of its hundred columns those that are read here."""
+    header, *rows = list(csv.reader(text.removeprefix("# ").splitlines())) or [[]]
+    columns = [(name, header.index(name)) for name in _STAT if name in header]
+    return tuple({name: row[at] for name, at in columns} for row in rows if len(row) > 1)
 
 
 def parse_map(text: str) -> tuple[tuple[str, str], ...]:

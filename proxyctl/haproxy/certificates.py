@@ -13,7 +13,7 @@ from proxyctl.haproxy.protocol import CertificateStep
 from proxyctl.haproxy.socket import Conversation
 from proxyctl.plan.steps import PutCertificate, RemoveCertificate, ServeCertificate
 from proxyctl.problems import CommandRejected
-from proxyctl.state.model import CERTS, CRT_LIST, RunningCertificate
+from proxyctl.state.model import CERTS, CRT_LIST, RunningCertificate, certificate_name
 
 
 def loaded(talk: Conversation, layout: Layout) -> dict[str, RunningCertificate] | None:
@@ -32,7 +32,7 @@ def loaded(talk: Conversation, layout: Layout) -> dict[str, RunningCertificate] 
             continue
         fingerprint, chain = answers.parse_certificate(talk.ask(protocol.show_certificate(path)))
         served = lines.get(path, [])
-        found[_name(file)] = RunningCertificate(
+        found[certificate_name(file)] = RunningCertificate(
             fingerprint=fingerprint, chain=chain, hosts=served[0] if len(served) == 1 else None
         )
     return found
@@ -99,7 +99,3 @@ def _our_list(layout: Layout) -> str:
 
 def _path(layout: Layout, file: str) -> str:
     return f"{layout.folder}/{file}"
-
-
-def _name(file: str) -> str:
-    return file.removeprefix(f"{CERTS}/").removesuffix(".pem")

@@ -1,12 +1,13 @@
 """What HAProxy is, asked over one connection."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from proxyctl.haproxy import answers, certificates, protocol
 from proxyctl.haproxy.files import Layout
 from proxyctl.haproxy.socket import Conversation
 from proxyctl.problems import HAProxyUnavailable
-from proxyctl.state.model import Running
+from proxyctl.state.model import Running, RunningServer
 from proxyctl.state.render import SECTIONS_MAP
 
 
@@ -34,6 +35,21 @@ def observe(talk: Conversation, layout: Layout, on_disk: Mapping[str, str]) -> R
         certificates=certificates.loaded(talk, layout),
         files=on_disk,
     )
+
+
+def observe_again(talk: Conversation, known: Running, backends: Collection[str]) -> Running | None:
+    """Return what is known, with the servers of some backends asked for again.
+
+    None if another process answers than that which is known.
+    """
+    if int(_info(talk)["Pid"]) != known.pid:
+        return None
+    fresh: dict[str, tuple[RunningServer, ...]] = {}
+    for name in sorted(backends):
+        state = answers.parse_servers_state(talk.ask(protocol.servers_of(name)))
+        stat = answers.parse_stat(talk.ask(protocol.statistics_of(name)))
+        fresh[name] = answers.servers(state, stat).get(name, ())
+    return replace(known, servers={**known.servers, **fresh})
 
 
 def version(talk: Conversation) -> tuple[int, int, int]:

@@ -126,9 +126,9 @@ def add_entry(step: PutMapEntry) -> str:
     return f"add map {_map(step.map)} <<\n{row}\n"
 
 
-def connections_of(step: RemoveServer) -> str:
+def statistics_of(backend: str) -> str:
     """Return the command that shows the statistics of the servers of a backend (type 4)."""
-    return f"show stat {_name(step.backend)} 4 -1"
+    return f"show stat {_name(backend)} 4 -1"
 
 
 def servers_of(backend: str) -> str:

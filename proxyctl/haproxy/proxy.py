@@ -4,7 +4,7 @@ A step that fails raises; nothing is swallowed, since the next cycle observes th
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -71,6 +71,14 @@ class HAProxy:
             if time.monotonic() > begun + self._patience:
                 raise HAProxyUnavailable("HAProxy was reloaded each time that it was asked")
             time.sleep(_POLL)
+
+    def observe_again(self, known: Running, backends: Collection[str]) -> Running | None:
+        """Return what is known, with the servers of *backends* as they are now.
+
+        None if HAProxy is another process by now. Raises HAProxyUnavailable.
+        """
+        with self._talk() as talk:
+            return observing.observe_again(talk, known, backends)
 
     def _talk(self) -> AbstractContextManager[Conversation]:
         """Connect to the worker: by its own socket, else (started without one) by the master."""

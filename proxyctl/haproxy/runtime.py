@@ -119,7 +119,7 @@ def _is_in_maint(talk: Conversation, step: RemoveServer) -> bool:
 
 
 def _connections(talk: Conversation, step: RemoveServer) -> int:
-    stat = answers.parse_stat(talk.ask(protocol.connections_of(step)))
+    stat = answers.parse_stat(talk.ask(protocol.statistics_of(step.backend)))
     return answers.connections(stat, step.name)
 
 

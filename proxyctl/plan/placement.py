@@ -9,7 +9,7 @@ otherwise                               a reload, with the reason
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from proxyctl.state.model import Backend, Desired, Running
+from proxyctl.state.model import Backend, Desired, Running, RunningServer
 from proxyctl.state.render import Rendered
 from proxyctl.state.spares import (
     CLAIMS_MAP,
@@ -46,16 +46,18 @@ def place(desired: Desired, rendered: Rendered, running: Running, *, quiet: bool
     wanted = {section.name: section.digest for section in rendered.sections}
     loaded: dict[str, str] = {}
     homeless: list[Backend] = []
+    used: set[str] = set()
+    """Spares: a map that says twice who has one is believed once."""
     for backend in desired.backends:
         claimed = before.get(backend.name)
         section = f"backend/{backend.name}"
         if running.sections.get(section) == wanted[section]:
             loaded[backend.name] = backend.name
-        elif claimed and _still_fits(backend, claimed):
+        elif claimed and claimed.spare not in used and _still_fits(backend, claimed):
             loaded[backend.name] = claimed.spare
+            used.add(claimed.spare)
         elif not backend.passing:
             homeless.append(backend)
-    used = {spare for spare in loaded.values() if is_spare(spare)}
     free = {
         kind: _free(kind, count, wanted, running, used) for kind, count in desired.settings.spares
     }
@@ -93,9 +95,18 @@ def _free(
     for name in names(kind, count):
         section = f"backend/{name}"
         as_it_should = running.sections.get(section) == wanted.get(section)
-        servers = (s for s in running.servers.get(name, ()) if not s.name.startswith(":"))
-        if as_it_should and name not in used and not any(servers):
+        there = running.servers.get(name)  # None: not asked about, since it is somebody's
+        if (
+            as_it_should
+            and name not in used
+            and there is not None
+            and not any(map(_is_real, there))
+        ):
             yield name
+
+
+def _is_real(server: RunningServer) -> bool:
+    return not server.name.startswith(":")
 
 
 def _reasons(rendered: Rendered, running: Running, unplaced: list[str]) -> tuple[str, ...]:

@@ -113,7 +113,8 @@ def translate(
     good: dict[str, Workload] = {}
     for workload in sorted(workloads, key=lambda w: (w.kind, w.source, w.id)):
         uid = workload.uid
-        arguments = (workload, last_good.get(uid), settings)
+        before = last_good.get(uid)
+        arguments = (workload, None if before is workload else before, settings)
         made, wrong = recent.of(("claims", uid), arguments, _in_force)
         if made:
             good[uid] = made[0].workload

@@ -35,6 +35,11 @@ class Share:
     moved: tuple[Match, ...] = ()
     """What is answered with a redirect to the leader's first host."""
 
+    @property
+    def all_matches(self) -> tuple[Match, ...]:
+        """Return everything that it has won."""
+        return (*self.matches, *self.moved)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolution:

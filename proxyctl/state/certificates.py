@@ -11,7 +11,7 @@ answer (404) instead of a broken handshake.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from proxyctl.problems import Problem
@@ -57,6 +57,10 @@ class Stock:
     authorities: tuple[tuple[str, str], ...] = ()
     """Name -> PEM: the CAs of clients."""
 
+    def is_like(self, other: "Stock") -> bool:
+        """Tell whether there is the same in *other*, whenever it was read."""
+        return self == replace(other, time=self.time)
+
     @property
     def pems(self) -> dict[str, str]:
         """Return the contents of the certificates' files by name."""
@@ -88,7 +92,10 @@ class Choice:
     """Token -> key authorization: what a CA is answered now."""
     authorities: tuple[tuple[str, str], ...] = ()
     """Name -> PEM: the CAs of clients."""
+    mistaken: tuple[Problem, ...] = ()
+    """What is wrong with the labels that ask."""
     problems: tuple[Problem, ...] = ()
+    """What is wrong with the certificates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +144,7 @@ def _hosts(share: Share, entrypoints: frozenset[str]) -> list[str]:
     """Return the hosts of a share whose TLS ends in HAProxy, those of its redirects too."""
     if share.claims[0].route.mode != "http":
         return []
-    matches = (*share.matches, *share.moved)
+    matches = share.all_matches
     return sorted({match.host for match in matches if match.entrypoint in entrypoints})
 
 
@@ -153,7 +160,7 @@ def _precedence(ask: Ask) -> tuple[bool, bool, Ask]:
 def choose(wanted: Iterable[Ask], stock: Stock) -> Choice:
     """Return what is served for the hosts that are asked for, and for all names in the folder."""
     chooser = _Chooser(stock)
-    problems: list[Problem] = []
+    mistaken: list[Problem] = []
     lacking: list[str] = [] if DEFAULT in chooser.named else [""]
     served: dict[str, tuple[Offer, ...]] = {
         name: chooser.best(name) for offer in chooser.public for name in offer.pair.names
@@ -164,7 +171,7 @@ def choose(wanted: Iterable[Ask], stock: Stock) -> Choice:
         if ask.host == "*":
             continue  # any name: the default certificate
         offers, wrong = chooser.answer(ask)
-        problems += wrong
+        mistaken += wrong
         served[ask.host] = offers
         asked.update((offer.name, offer) for offer in offers)
         if not offers:
@@ -174,19 +181,29 @@ def choose(wanted: Iterable[Ask], stock: Stock) -> Choice:
     shown = {o.name: o for o in chooser.public if o.kind == "folder"} | asked
     certificates = tuple(_certificates(served, chooser))
     used = {one.name for one in certificates}
-    problems += [
-        problem
-        for name, offer in sorted(shown.items())
-        if (problem := _ageing(offer, stock.time, used=name in used))
-    ]
+    ageing = (_ageing(o, stock.time, used=name in used) for name, o in sorted(shown.items()))
     return Choice(
         certificates=certificates,
         lacking=tuple(lacking),
         trusted=frozenset(trusted),
         challenges=stock.challenges,
         authorities=stock.authorities,
-        problems=tuple(problems),
+        mistaken=tuple(mistaken),
+        problems=tuple(filter(None, ageing)),
     )
+
+
+def alone(certificates: Iterable[Certificate], stock: Stock) -> tuple[Certificate, ...] | None:
+    """Return those that concern nobody but the hosts that were asked for: made for one each.
+
+    None if one of the others is served otherwise because of who asks, which only everybody
+    together can decide.
+    """
+    nobody = {one.name: one.hosts for one in choose((), stock).certificates}
+    own = tuple(one for one in certificates if one.name not in nobody)
+    others = {one.name: one.hosts for one in certificates if one.name in nobody}
+    alone_ = all(one.name.startswith(INTERNAL) for one in own) and others in ({}, nobody)
+    return own if alone_ else None
 
 
 def _ageing(offer: Offer, now: float, *, used: bool) -> Problem | None:

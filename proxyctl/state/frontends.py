@@ -157,7 +157,7 @@ def _ended_here(entrypoint: str, shares: Iterable[Share]) -> list[tuple[str, str
         match.host
         for share in shares
         if share.claims[0].route.mode == "http"
-        for match in (*share.matches, *share.moved)
+        for match in share.all_matches
         if match.entrypoint == entrypoint
     }
     return [(_host_key(host), f"::tls:{entrypoint}") for host in hosts]

@@ -186,6 +186,11 @@ class Certificate:
         return f"{CERTS}/{self.name}.pem"
 
 
+def certificate_name(file: str) -> str:
+    """Return the name of a certificate by its file."""
+    return file.removeprefix(f"{CERTS}/").removesuffix(".pem")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Map:
     """A map file: unique keys without white space, in the order of the file."""

@@ -104,6 +104,16 @@ def render(
     return Rendered(texts=texts, sections=sections)
 
 
+def crt_list(certificates: Iterable[Certificate], folder: str) -> str:
+    """Return the list of certificates with the names that each is served for."""
+    return "".join(f"{folder}/{one.file} {filters(one.hosts)}\n" for one in certificates)
+
+
+def filters(hosts: Iterable[str]) -> str:
+    """Return names as SNI filters; `!*` is none: only the first of the list is served so."""
+    return " ".join(hosts) or "!*"
+
+
 def _config(desired: Desired, templates: Mapping[str, str], recent: Recent) -> str:
     environment = _environment(tuple(sorted(templates.items())))
     of_one = environment.get_template("backend.cfg.j2")
@@ -141,16 +151,6 @@ def _section(
         frontends=frontends,
         hold_server=HOLD_SERVER,
     )
-
-
-def crt_list(certificates: Iterable[Certificate], folder: str) -> str:
-    """Return the list of certificates with the names that each is served for."""
-    return "".join(f"{folder}/{one.file} {filters(one.hosts)}\n" for one in certificates)
-
-
-def filters(hosts: Iterable[str]) -> str:
-    """Return names as SNI filters; `!*` is none: only the first of the list is served so."""
-    return " ".join(hosts) or "!*"
 
 
 @lru_cache(maxsize=4)

@@ -41,6 +41,7 @@ def pem(*names: str, days: float = 90, seed: str = "", now: float = NOW) -> byte
     return private + one.public_bytes(Encoding.PEM)
 
 
+@cache
 def offer(
     name: str, *names: str, days: float = 90, kind: Kind = "folder", seed: str = ""
 ) -> Offer:
@@ -56,6 +57,8 @@ class FakeKeyring:
     """Implements the admission's Keyring."""
 
     stock: Stock = field(default_factory=lambda: Stock(time=NOW))
+    disk: Stock | None = None
+    """What is read the next time, if it is something else."""
     good: set[str] = field(default_factory=set)
     reads: int = 0
 
@@ -65,6 +68,7 @@ class FakeKeyring:
 
     def read(self) -> Stock:
         self.reads += 1
+        self.stock, self.disk = self.disk or self.stock, None
         return self.stock
 
     def provide(self, hosts: Iterable[str]) -> Stock:

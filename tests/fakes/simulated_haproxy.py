@@ -3,7 +3,7 @@
 The contract tests show that the real one does the same with the same steps.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
@@ -77,6 +77,13 @@ class SimulatedHAProxy:
             certificates=self._certificates(),
             files=files,
         )
+
+    def observe_again(self, known: Running, backends: Collection[str]) -> Running | None:
+        if not self.alive or known.pid != self.pid:
+            return None
+        now = self.observe()
+        fresh = {name: now.servers.get(name, ()) for name in backends}
+        return replace(known, servers={**known.servers, **fresh})
 
     def check(self, texts: Mapping[str, str]) -> None:
         self.checks += 1

@@ -312,7 +312,7 @@ def test_a_renewed_certificate_goes_in_at_once_and_never_by_a_reload():
     reconciler = service(proxy, FakeSource(A), keyring=keyring, text=TLS)
     reconciler.cycle(frozenset())
     renewed = offer("a.test", seed="renewed")
-    keyring.stock = replace(keyring.stock, offers=(renewed, *keyring.stock.offers[1:]))
+    keyring.disk = replace(keyring.stock, offers=(renewed, *keyring.stock.offers[1:]))
     proxy.steps.clear()
 
     view = reconciler.cycle(frozenset({Ring("files")}))
@@ -361,7 +361,7 @@ def test_a_question_of_a_ca_is_answered_without_a_reload():
     reconciler = service(proxy, FakeSource(A), keyring=keyring)
     reconciler.cycle(frozenset())
     proxy.steps.clear()
-    keyring.stock = replace(keyring.stock, challenges=(("token", "token.thumbprint"),))
+    keyring.disk = replace(keyring.stock, challenges=(("token", "token.thumbprint"),))
 
     reconciler.cycle(frozenset({Ring("files")}))
 

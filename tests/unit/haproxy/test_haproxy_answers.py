@@ -43,6 +43,7 @@ def test_columns_are_found_by_their_names():
 def test_no_servers_are_no_rows():
     assert answers.parse_servers_state(f"1\n{HEADER}\n\n") == ()
     assert answers.parse_stat("# pxname,svname,\n\n") == ()
+    assert answers.parse_stat("") == ()
 
 
 def test_an_unused_id_is_the_least_one():

@@ -94,7 +94,7 @@ def test_a_label_names_the_certificate_of_a_host():
 
     assert found["a.test"] == ["other"]
     assert found["z.c.test"] == ["acme@c.test"]
-    assert [p.id for p in choice.problems] == ["PX207", "PX207"]
+    assert [p.id for p in choice.mistaken] == ["PX207", "PX207"]
 
 
 def test_a_label_that_names_nobody_is_a_problem_and_the_host_is_served():
@@ -102,8 +102,8 @@ def test_a_label_that_names_nobody_is_a_problem_and_the_host_is_served():
 
     assert found == {"a.test": ["a.test"]}
     assert choice.lacking == ("b.test",)
-    assert [p.id for p in choice.problems] == ["PX206", "PX206"]
-    assert choice.problems[0].fix.startswith("did you mean a.test ?")
+    assert [p.id for p in choice.mistaken] == ["PX206", "PX206"]
+    assert choice.mistaken[0].fix.startswith("did you mean a.test ?")
 
 
 def test_internal_is_made_although_there_is_another():
