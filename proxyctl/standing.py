@@ -55,8 +55,8 @@ class Standing:
     """Problems that are about no workload, as they were when everything was decided."""
     neighbours: Neighbours = field(default_factory=Neighbours)
     passes_on: bool = False
-    """Whether there is TLS that is passed on: then paths of a host concern each other, and frontends
-    look otherwise, so that every change is decided as a whole."""
+    """Whether there is TLS that is passed on: then paths of a host concern each other, and
+    frontends look otherwise, so that every change is decided as a whole."""
 
     def change(self, workloads: Iterable[Workload]) -> Change:
         """Return how *workloads* differ from what was decided about."""

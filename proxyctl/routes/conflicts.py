@@ -52,10 +52,26 @@ class Resolution:
 
 
 def resolve(claims: Iterable[Claim], served: Mapping[Match, str]) -> Resolution:
-    """Return the winners; `served` tells which claim had each match so far."""
+    """Return the winners; `served` tells which claim had each match so far.
+
+    Other names of a host go to who serves the host: who lost it does not ask for them either.
+    """
+    claims = tuple(claims)
+    hostless: frozenset[str] = frozenset()
+    while True:
+        resolution, lost_theirs = _resolved(claims, served, hostless)
+        if not lost_theirs:
+            return resolution
+        hostless |= lost_theirs
+
+
+def _resolved(
+    claims: Iterable[Claim], served: Mapping[Match, str], hostless: frozenset[str]
+) -> tuple[Resolution, frozenset[str]]:
+    """Return the winners, and the uids of claims that have won other names only."""
     contested: dict[Match, list[Claim]] = defaultdict(list)
     for claim in claims:
-        for match in (*claim.matches, *claim.moved):
+        for match in (*claim.matches, *(() if claim.uid in hostless else claim.moved)):
             contested[match].append(claim)
     won: dict[tuple[Claim, ...], list[Match]] = defaultdict(list)
     moved: dict[str, list[Match]] = defaultdict(list)
@@ -82,7 +98,9 @@ def resolve(claims: Iterable[Claim], served: Mapping[Match, str]) -> Resolution:
         if name not in taken
     ]
     shares.sort(key=lambda share: share.name)
-    return Resolution(shares=tuple(shares), problems=tuple(sorted(problems)), owners=owners)
+    problems_told = tuple(sorted(problems))
+    resolution = Resolution(shares=tuple(shares), problems=problems_told, owners=owners)
+    return resolution, frozenset(moved)
 
 
 def _settle_modes(

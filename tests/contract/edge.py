@@ -1,5 +1,6 @@
 """Our entrypoints in a real HAProxy, servers behind them, and clients that look closely."""
 
+import csv
 import http.client
 import json
 import socket
@@ -13,7 +14,6 @@ from pathlib import Path
 
 from real_haproxy import BINARY, eventually, free_ports
 
-from proxyctl.haproxy.answers import parse_stat
 from proxyctl.haproxy.files import Layout
 from proxyctl.haproxy.process import EmbeddedProcess
 from proxyctl.haproxy.proxy import HAProxy
@@ -152,7 +152,8 @@ class Edge:
     def check_of(self, name: str) -> str:
         """Return what came of the last health check of a pod: `L7OK`, or `* L7OK` meanwhile."""
         (table,) = RuntimeSocket(self.layout.master_socket).ask(["show stat"])
-        rows = (row for row in parse_stat(table) if row["svname"] == row["pxname"] == name)
+        every = csv.DictReader(table.removeprefix("# ").splitlines())
+        rows = (row for row in every if row["svname"] == row["pxname"] == name)
         return next(rows)["check_status"].removeprefix("* ")
 
     def connect(self, entrypoint: str, source: str = "127.0.0.1") -> socket.socket:

@@ -183,3 +183,16 @@ def test_other_names_belong_to_the_share_of_their_workload():
 
     assert [str(match) for match in share.moved] == ["b.test/", "b.test/"]
     assert len(share.claims) == 2
+
+
+def test_who_lost_its_host_does_not_keep_other_names_from_others():
+    loser = pod("loser", **{"host": "a.test", "redirect-from": "b.test", "created": 2}, port="1")
+    others = (
+        pod("a", host="a.test", port="1", created=1),
+        pod("b", host="b.test", port="1", created=3),
+    )
+
+    resolution = with_tls(loser, *others)
+
+    assert sorted(places(resolution)) == ["a", "b"]
+    assert all("loser" not in uid for uid in resolution.owners.values())
