@@ -22,7 +22,7 @@ from proxyctl.recent import Recent
 from proxyctl.routes.claims import translate
 from proxyctl.routes.workload import Workload
 from proxyctl.settings import Settings
-from proxyctl.standing import MANY, Change, Standing
+from proxyctl.standing import MANY, Change, Standing, passes
 from proxyctl.state.certificates import Choice, alone
 from proxyctl.state.desired import desired
 from proxyctl.state.digest import digest
@@ -120,6 +120,8 @@ class Admission:
             return None
         fresh = [workload for workload in change.fresh if workload not in self._quarantine]
         claims = translate(fresh, self._settings, standing.good, self._recent).claims
+        if standing.passes_on or any(map(passes, claims)):
+            return None
         uids = standing.around(change, claims)
         if len(uids) > MANY:
             return None

@@ -16,6 +16,7 @@ from proxyctl.files.certificates import Keyring, Places
 from proxyctl.files.lock import Lock
 from proxyctl.files.static import StaticSource
 from proxyctl.files.watch import Watch
+from proxyctl.folders import Folders
 from proxyctl.haproxy import scratch
 from proxyctl.haproxy.files import KEY_MODES, Layout
 from proxyctl.haproxy.process import EmbeddedProcess
@@ -27,7 +28,7 @@ from proxyctl.podman.source import PodmanSource
 from proxyctl.problems import HAProxyUnavailable, SettingsError, Severity
 from proxyctl.reading import Source
 from proxyctl.reconciler import Reconciler
-from proxyctl.settings import Folders, Settings, Socket
+from proxyctl.settings import Settings, Socket
 from proxyctl.state.model import Global
 from proxyctl.status import log as logs
 from proxyctl.status.notify import Notifier

@@ -11,6 +11,7 @@ from proxyctl.routes.claims import Match, Translation, translate
 from proxyctl.routes.conflicts import Resolution, Share, resolve
 from proxyctl.routes.workload import Workload
 from proxyctl.settings import Settings
+from proxyctl.state.authorities import missing
 from proxyctl.state.certificates import Choice, Stock, asks, choose, tls_entrypoints
 from proxyctl.state.desired import desired
 from proxyctl.state.model import Desired, Global
@@ -96,4 +97,5 @@ def _chosen(shares: Iterable[Share], settings: Settings, keyring: Keyring) -> Ch
     if choice.lacking:
         keyring.provide(choice.lacking)
         choice = choose(wanted, keyring.stock)
-    return replace(choice, problems=(*keyring.stock.problems, *choice.problems))
+    without_ca = missing(settings, dict(choice.authorities))
+    return replace(choice, problems=(*keyring.stock.problems, *choice.problems, *without_ca))

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
 from pydantic import Field as Limits
 from pydantic.dataclasses import dataclass
 
+from proxyctl.folders import config_folder
 from proxyctl.problems import SettingsError
 from proxyctl.textfile import Unreadable, is_absent, listed, read_text
 from proxyctl.toml_words import mistake
@@ -78,14 +79,32 @@ class Entrypoint:
 
     bind: Annotated[tuple[Annotated[str, AfterValidator(_bind)], ...], Limits(min_length=1)]
     mode: Literal["http", "tcp"] = "http"
-    tls: bool = False
-    """Whether it speaks TLS: https."""
     default: bool = True
-    """Whether routes of mode http that name no entrypoint are published here."""
-    proxy_protocol: bool = False
-    """Whether clients come through another proxy that speaks the PROXY protocol."""
+    """Whether routes that name no entrypoint are published here (all but those of mode tcp)."""
+    tls: bool = False
+    """Whether TLS is terminated here, by the certificates of the names that are asked for."""
+    passthrough: Literal["auto"] | bool = "auto"
+    """Whether routes of mode passthrough may be published here, beside names whose TLS is
+    terminated: `auto` looks at the name before the handshake from the first such route on, `true`
+    from the start, `false` refuses them."""
+    client_ca: Annotated[str, Limits(pattern=rf"^({_NAME})?$")] = ""
+    """`certs/ca/NAME.pem`: who has no certificate of this CA is turned away."""
+    proxy_protocol: bool | tuple[Network, ...] = False
+    """Whether clients come through another proxy that speaks the PROXY protocol: all of them, or
+    those from some networks."""
     trusted_proxies: tuple[Network, ...] = ()
     """Networks whose X-Forwarded-* headers are believed."""
+
+    @property
+    def port(self) -> int:
+        """Return the port on which it listens first."""
+        return int(self.bind[0].rpartition(":")[2])
+
+    def __post_init__(self) -> None:
+        if self.client_ca and not self.tls:
+            raise ValueError("client-ca needs tls = true")
+        if self.passthrough is True and not (self.tls and self.mode == "http"):
+            raise ValueError("passthrough needs tls = true and mode http")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
@@ -179,45 +198,6 @@ class Acme:
     def url(self) -> str:
         """The directory that is meant."""
         return LETS_ENCRYPT_STAGING if self.staging else self.directory
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Folders:
-    """Where things are; not a setting of the file, but of who runs us and how."""
-
-    config: Path
-    run: Path
-    state: Path
-
-    @property
-    def routes(self) -> Path:
-        """Return the folder of static routes."""
-        return self.config / "routes.d"
-
-    @property
-    def templates(self) -> Path:
-        """Return the folder of the administrator's own templates."""
-        return self.config / "templates"
-
-    @property
-    def certs(self) -> Path:
-        """Return the folder of the administrator's certificates."""
-        return self.config / "certs"
-
-    @property
-    def acme_certs(self) -> Path:
-        """Return the folder of certificates from a CA."""
-        return self.state / "certs" / "acme"
-
-    @property
-    def challenges(self) -> Path:
-        """Return the folder of tokens that a CA will ask for."""
-        return self.run / "acme" / "challenges"
-
-    @property
-    def watched(self) -> tuple[Path, ...]:
-        """Return the folders that others write to and that are read again at once."""
-        return self.routes, self.templates, self.certs, self.acme_certs, self.challenges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
@@ -321,15 +301,23 @@ def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Sett
 
 
 def complete(settings: Settings, environment: Mapping[str, str]) -> Settings:
-    """Fill in what depends on this host: the default entrypoint and Podman's socket."""
+    """Fill in what depends on this host: the default entrypoints and Podman's socket."""
     if not settings.entrypoints:
-        port = 8080 if settings.haproxy.mode == "embedded" else 80
-        ipv6 = (f"[::]:{port}",) if Path("/proc/net/if_inet6").exists() else ()
-        settings = replace(settings, entrypoints={"web": Entrypoint(bind=(f":{port}", *ipv6))})
+        web, websecure = (8080, 8443) if settings.haproxy.mode == "embedded" else (80, 443)
+        entrypoints = {
+            "web": Entrypoint(bind=_every_address(web)),
+            "websecure": Entrypoint(bind=_every_address(websecure), tls=True),
+        }
+        settings = replace(settings, entrypoints=entrypoints)
     if not settings.podman.sockets:
         socket = Socket(path=default_podman_socket(environment))
         settings = replace(settings, podman=replace(settings.podman, sockets=(socket,)))
     return settings
+
+
+def _every_address(port: int) -> tuple[str, ...]:
+    ipv6 = (f"[::]:{port}",) if Path("/proc/net/if_inet6").exists() else ()
+    return (f":{port}", *ipv6)
 
 
 def default_podman_socket(environment: Mapping[str, str]) -> str:
@@ -343,36 +331,3 @@ def default_podman_socket(environment: Mapping[str, str]) -> str:
         return "/run/podman/podman.sock"
     run = environment.get("XDG_RUNTIME_DIR", f"/run/user/{os.geteuid()}")
     return f"{run}/podman/podman.sock"
-
-
-def folders(
-    mode: str, config: Path | None = None, environment: Mapping[str, str] = os.environ
-) -> Folders:
-    """Return the folders of a service: the system's for root, but XDG's for a try-out.
-
-    Root's login shell has XDG_RUNTIME_DIR too, so that the gateway (modes own and attach) must not
-    look at it: the command line and the unit would miss each other.
-    """
-    root = os.geteuid() == 0
-    home = Path(environment.get("HOME", "/"))
-
-    def folder(variable: str, for_root: str, for_user: Path) -> Path:
-        value = environment.get(variable)
-        if value and (mode == "embedded" or not root):
-            return Path(value) / "proxyctl"
-        return Path(for_root) if root else for_user / "proxyctl"
-
-    runtime = Path(f"/run/user/{os.geteuid()}")
-    return Folders(
-        config=config.parent if config else config_folder(environment),
-        run=folder("XDG_RUNTIME_DIR", "/run/proxyctl", runtime),
-        state=folder("XDG_STATE_HOME", "/var/lib/proxyctl", home / ".local/state"),
-    )
-
-
-def config_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """Return the folder of config.toml: /etc/proxyctl for root, else below ~/.config."""
-    if os.geteuid() == 0:
-        return Path("/etc/proxyctl")
-    home = Path(environment.get("HOME", "/"))
-    return Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "proxyctl"

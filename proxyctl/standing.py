@@ -54,6 +54,9 @@ class Standing:
     of_the_host: tuple[Problem, ...] = ()
     """Problems that are about no workload, as they were when everything was decided."""
     neighbours: Neighbours = field(default_factory=Neighbours)
+    passes_on: bool = False
+    """Whether there is TLS that is passed on: then paths of a host concern each other, and
+    frontends look otherwise, so that every change is decided as a whole."""
 
     def change(self, workloads: Iterable[Workload]) -> Change:
         """Return how *workloads* differ from what was decided about."""
@@ -92,7 +95,7 @@ class Standing:
     def remembered_of(self, memory: Memory, uids: frozenset[str]) -> Memory:
         """Return a memory with what is to be known of *uids* only."""
         shares = self.shares_of(uids)
-        served = tuple((m, self.owners[m]) for share in shares for m in share.matches)
+        served = tuple((m, self.owners[m]) for share in shares for m in share.all_matches)
         good = tuple(self.good[uid] for uid in sorted(uids) if uid in self.good)
         return replace(memory, served=served, good=good)
 
@@ -101,7 +104,7 @@ class Standing:
         uids = frozenset(uids)
         for share in self.shares_of(uids):
             del self.shares[share.name]
-            for match in share.matches:
+            for match in share.all_matches:
                 self.owners.pop(match, None)
         tables: tuple[dict[str, Any], ...] = (
             self.workloads, self.claims, self.good, self.names, self.problems,
@@ -129,7 +132,11 @@ class Standing:
     def whole(cls, workloads: Iterable[Workload], decision: Decision) -> "Standing":
         """Return what stands after a decision about everything."""
         seen = {id(workload): workload for workload in workloads}
-        made = cls(seen=seen, of_the_host=decision.of_the_host)
+        made = cls(
+            seen=seen,
+            of_the_host=decision.of_the_host,
+            passes_on=any(map(passes, decision.translation.claims)),
+        )
         made._add(decision)
         return made
 
@@ -147,3 +154,8 @@ class Standing:
         for problem in (*decision.translation.problems, *decision.resolution.problems):
             self.problems[problem.workload] = (*self.problems.get(problem.workload, ()), problem)
         self.neighbours.add(decision.translation.claims)
+
+
+def passes(claim: Claim) -> bool:
+    """Tell whether a claim asks for TLS to be passed on."""
+    return claim.route.mode == "passthrough"

@@ -26,7 +26,13 @@ iptables iptables
 nft nftables
 systemd-analyze systemd
 pebble-challtestsrv pebble
+openssl openssl
+redis-server redis-server
+redis-cli redis-tools
 S
+  # Not to be had everywhere; one test more where it is.
+  command -v chromium-headless-shell >/dev/null ||
+    apt-cache show chromium-headless-shell 2>/dev/null | awk '/^Package:/ { print $2; exit }'
   command -v crun >/dev/null || command -v runc >/dev/null || echo runc
   python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
   [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
@@ -43,8 +49,8 @@ forbid_starting_services() {
 }
 
 # ... nor one after the next boot, if it was us who brought it.
-disable_haproxy() {
-  [ ! -d /run/systemd/system ] || systemctl --quiet disable haproxy.service
+disable() {
+  [ ! -d /run/systemd/system ] || systemctl --quiet disable "$1.service"
 }
 
 mapfile -t packages < <(missing_packages | sort -u)
@@ -61,4 +67,6 @@ forbid_starting_services
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq || echo "apt-get update failed, going on with the lists there are" >&2
 apt-get install -qq -y --no-install-recommends "${packages[@]}" </dev/null >/dev/null
-if [[ " ${packages[*]} " == *" haproxy "* ]]; then disable_haproxy; fi
+for service in haproxy redis-server; do
+  if [[ " ${packages[*]} " == *" $service "* ]]; then disable $service; fi
+done

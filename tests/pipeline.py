@@ -79,10 +79,11 @@ def decided(
     memory: Memory = Memory(),
     templates: dict[str, str] | None = None,
     spares: tuple[tuple[str, int], ...] = (),
+    folder: str = FOLDER,
     keyring: FakeKeyring | None = None,
 ) -> Decision:
     keyring = keyring or FakeKeyring()
-    identity = Global(folder=FOLDER, cookie_key="0123456789abcdef", spares=spares)
+    identity = Global(folder=folder, cookie_key="0123456789abcdef", spares=spares)
     return decide(
         workloads, settings(text), identity, memory, templates or packaged(), keyring=keyring
     )

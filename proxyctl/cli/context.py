@@ -19,7 +19,8 @@ from proxyctl.problems import printable
 from proxyctl.status import client
 
 if TYPE_CHECKING:
-    from proxyctl.settings import Folders, Settings
+    from proxyctl.folders import Folders
+    from proxyctl.settings import Settings
     from proxyctl.status.view import View
 
 SOCKET = "api.sock"
@@ -41,7 +42,8 @@ class Options:
 
     def load(self) -> tuple["Settings", "Folders"]:
         """Return the settings and folders. Raises SettingsError."""
-        from proxyctl.settings import folders, load
+        from proxyctl.folders import folders
+        from proxyctl.settings import load
 
         settings = load(self.config)
         return settings, folders(settings.haproxy.mode, self.config)
@@ -143,7 +145,7 @@ def service_socket(options: Options) -> Path:
 
 
 def _likely_sockets() -> tuple[Path, ...]:
-    """Return where services of this user listen: as `settings.folders`, whatever their mode."""
+    """Return where services of this user listen: as `folders.folders`, whatever their mode."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     own = (Path(runtime) / "proxyctl" / SOCKET,) if runtime else ()
     if os.geteuid() == 0:

@@ -80,8 +80,10 @@ def _route(screen: Screen, route: Document) -> list[str]:
     name = f"route {route['name']}: " if route["name"] else ""
     backend = f"backend {route['backend']}"
     target = backend if route["backend"] else screen.paint("NO ROUTE", "nowhere")
-    asked = route["urls"] or route["asks_for"]
-    lines = _lines("route", (f"{name}{url} → {target}" for url in asked))
+    redirects = route["redirects"]
+    moved = [url for url in redirects if url not in route["urls"]]
+    asked = [*(route["urls"] or route["asks_for"]), *moved]
+    lines = _lines("route", (f"{name}{url} → {redirects.get(url, target)}" for url in asked))
     lines.append(_line("port", f"{route['port'] or ''}      {route['port_from']}".strip()))
     address = ", ".join(route["address"])
     lines.append(_line("address", f"{address}      {route['address_from']}".strip()))
@@ -103,7 +105,10 @@ def _lookup(screen: Screen, part: Document, target: str) -> str:
     lines = [f"{screen.strong(target)}  {screen.paint(part['verdict'])}"]
     where = f"which listens on {' '.join(part['bind'])}" if part["bind"] else f"of {part['map']}"
     lines.append(_line("entry", f"{part['entrypoint']}, {where}"))
-    if part["mode"] == "http":
+    if part["mode"] == "passthrough":
+        told = f"name {part['host']} in TLS, which ends in the pod"
+        lines.append(_line("asked", printable(told)))
+    elif part["mode"] == "http":
         lines.append(_line("asked", printable(f"host {part['host']}   path {part['path']}")))
     if part["refusal"]:
         answer = "HAProxy answers 400" if part["bind"] else "our own frontends answer 400"
@@ -113,6 +118,8 @@ def _lookup(screen: Screen, part: Document, target: str) -> str:
     lines += _lines("keys", _candidates(part["candidates"]))
     if part["told_by"] == "plan" and part["candidates"]:
         lines.append(_line("", "(as they should be: HAProxy was not asked)"))
+    if part["redirect"]:
+        lines.append(_line("redirect", f"308 to {printable(part['redirect'])}"))
     if part["backend"]:
         lines.append(_line("backend", part["backend"]))
         lines += _lines("servers", (_server(screen, row) for row in part["servers"]))
@@ -121,13 +128,17 @@ def _lookup(screen: Screen, part: Document, target: str) -> str:
     return "\n".join(lines)
 
 
+def _prize(candidate: Document) -> str:
+    return f"backend {candidate['backend']}" if candidate["backend"] else "a redirect"
+
+
 def _candidates(candidates: list[Document]) -> list[str]:
     """Return the keys in the order of asking; long lists without what did not matter."""
     shown = [c for c in candidates if c["outcome"] != "not asked any more"][:20]
     width = max((len(c["key"]) for c in shown), default=0)
     lines = [
         f"{'→' if c['outcome'] == 'won' else ' '} {c['key'].ljust(width)}  {c['how']}, "
-        + (f"won: backend {c['backend']}" if c["outcome"] == "won" else c["outcome"])
+        + (f"won: {_prize(c)}" if c["outcome"] == "won" else c["outcome"])
         for c in shown
     ]
     left = len(candidates) - len(shown)

@@ -5,7 +5,6 @@
 import platform
 import subprocess
 from collections.abc import Iterable
-from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
 from textwrap import fill
@@ -85,11 +84,12 @@ def _fields_called(key: str, fields: Iterable[str]) -> list[str]:
 
 
 def _complain(key: str, fields: Iterable[str]) -> None:
-    close = get_close_matches(key.removeprefix(_PREFIX).lower(), list(fields), n=1)
-    hint = f"did you mean {_PREFIX}{close[0]} ?      " if close else ""
-    click.echo(
-        f"error: there is no label {_PREFIX}{printable(key.removeprefix(_PREFIX))}", err=True
-    )
+    from proxyctl.routes.mistakes import closest
+
+    name = key.removeprefix(_PREFIX)
+    close = closest(name.lower(), fields)
+    hint = f"did you mean {_PREFIX}{close} ?      " if close else ""
+    click.echo(f"error: there is no label {_PREFIX}{printable(name)}", err=True)
     click.echo(f"   fix     {hint}all labels: proxyctl labels", err=True)
 
 

@@ -3,6 +3,7 @@
     certs/NAME.pem                     key, certificate and chain in one file, in any order
     certs/NAME.crt + NAME.key          and whatever else begins with NAME: one certificate
     certs/NAME/…                       a folder is one certificate (certbot, acme.sh)
+    certs/ca/                          the CAs of clients: see `authorities.py`
 
 What is broken is a problem, and the last good copy is served instead, also after a restart.
 """
@@ -14,8 +15,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from proxyctl.files import private, selfsigned
+from proxyctl.files.authorities import Authorities
+from proxyctl.folders import Folders
 from proxyctl.problems import Problem, Severity
-from proxyctl.settings import Folders
+from proxyctl.state.authorities import FOLDER
 from proxyctl.state.certificates import (
     ACME,
     DEFAULT,
@@ -27,9 +30,6 @@ from proxyctl.state.certificates import (
     internal_name,
 )
 from proxyctl.state.pem import Pair, Unusable, pairs
-
-CLIENT_CAS = "ca"
-"""A folder in certs/ that has no certificates to serve."""
 
 _FILE = re.compile(
     r"(?P<name>[^.].*?)([.-](pem|crt|cer|cert|key|privkey|chain|fullchain|bundle|rsa|ecdsa))+"
@@ -92,6 +92,7 @@ class Keyring:
         self._read_only = read_only
         self._groups: dict[str, _Group] = {}
         self._made: dict[str, Offer] = {}
+        self._authorities = Authorities(places.folder / FOLDER)
         self._kept: dict[str, Pair] = {}
         """Name -> what is known to be in its copy."""
         self.stock = Stock()
@@ -118,7 +119,8 @@ class Keyring:
                 self._look(key, name, kind, files)
         self._forget(self._groups.keys() - seen)
         self._read_internal()
-        self._problems = tuple(problems)
+        self._authorities.read()
+        self._problems = (*problems, *self._authorities.problems)
         return self._told()
 
     def provide(self, hosts: Iterable[str]) -> Stock:
@@ -137,6 +139,7 @@ class Keyring:
             offers=(*(o for g in found for o in g.offers), *_sorted(self._made)),
             problems=(*self._problems, *(p for group in found for p in group.problems)),
             challenges=_challenges(self._places.challenges),
+            authorities=tuple(self._authorities.pems.items()),
         )
         return self.stock
 
@@ -274,7 +277,7 @@ def grouped(folder: Path) -> dict[str, tuple[Path, ...]]:
     except FileNotFoundError:
         return {}
     for path in entries:
-        if path.name.startswith(".") or path.name == CLIENT_CAS:
+        if path.name.startswith(".") or path.name == FOLDER:
             continue
         if path.is_dir():
             inside = [p for p in sorted(path.iterdir()) if _FILE.fullmatch(p.name)]

@@ -36,6 +36,7 @@ from proxyctl.plan.steps import (
     WriteFiles,
 )
 from proxyctl.state.digest import digest
+from proxyctl.state.frontends import backend_of, leading_to
 from proxyctl.state.model import (
     Backend,
     Desired,
@@ -201,9 +202,7 @@ def _map_steps(
         there = running.maps.get(wanted.file)
         if there is None:
             continue  # not loaded: its section is new, which is a reason to reload
-        entries = dict(wanted.entries)
-        if wanted.leads:
-            entries = {key: loaded[name] for key, name in entries.items() if name in loaded}
+        entries = dict(_reachable(wanted.entries, loaded) if wanted.leads else wanted.entries)
         keys = frozenset(key for key, _ in wanted.entries)
         less, more = _one_map(wanted.file, entries, keys, there)
         if len(less) + len(more) > MANY:
@@ -212,6 +211,18 @@ def _map_steps(
             gone += less
             new += more
     return gone, new
+
+
+def _reachable(
+    entries: Iterable[tuple[str, str]], loaded: Mapping[str, str]
+) -> Iterable[tuple[str, str]]:
+    """Return the entries that lead to what is loaded, by the names that it has there."""
+    for key, value in entries:
+        backend = backend_of(value)
+        if backend in loaded:
+            yield key, leading_to(value, loaded[backend])
+        elif not backend or backend.startswith(":"):  # a redirect, or a section of our own
+            yield key, value
 
 
 def _one_map(

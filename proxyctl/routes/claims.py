@@ -15,7 +15,7 @@ from proxyctl.recent import Recent
 from proxyctl.routes import mistakes
 from proxyctl.routes.dialects import native
 from proxyctl.routes.endpoints import Endpoint, locate
-from proxyctl.routes.fitting import misfits, without_presets
+from proxyctl.routes.fitting import entrypoints_of, misfits, without_presets
 from proxyctl.routes.route import ADAPTER, HEADER_PREFIXES, LATER, Route
 from proxyctl.routes.values import MAX_LENGTH
 from proxyctl.routes.workload import Health, Member, Phase, Workload
@@ -30,7 +30,7 @@ class Match(NamedTuple):
 
     entrypoint: str
     host: str = ""
-    """Canonical host name, `*.example.com` or `*`; "" in mode tcp."""
+    """Canonical host name, `*.example.com` or `*`; "" in mode tcp. The SNI in mode passthrough."""
     path: str = ""
     """Prefix without its last slash."""
 
@@ -49,6 +49,8 @@ class Claim:
     route: Route
     matches: tuple[Match, ...]
     port: int
+    moved: tuple[Match, ...] = ()
+    """What is answered with a redirect to the first host."""
     endpoints: tuple[Endpoint, ...] = ()
     """Where it answers; empty while it does not run."""
     healthy: bool = True
@@ -205,7 +207,7 @@ def _explain(
 def _claim(
     workload: Workload, asked: native.Asked, route: Route, settings: Settings
 ) -> tuple[tuple[Claim, ...], tuple[Problem, ...]]:
-    if route.mode == "http" and not route.host and not asked.name:
+    if route.mode != "tcp" and not route.host and not asked.name:
         return (), (mistakes.no_host(workload, map(asked.label, asked.own)),)
     problems = misfits(workload, asked, route, settings)
     port, candidates = _port(workload, asked.member, route)
@@ -220,6 +222,7 @@ def _claim(
         name=asked.name,
         route=route,
         matches=_matches(route, settings),
+        moved=_matches_of(route, route.redirect_from, settings),
         port=port,
         endpoints=endpoints,
         healthy=route.health != "podman" or _healthy(workload, asked.member),
@@ -245,12 +248,14 @@ def _port(
 def _matches(route: Route, settings: Settings) -> tuple[Match, ...]:
     if route.mode == "tcp":
         return tuple(Match(entrypoint=name) for name in sorted(route.entrypoint))
-    every = [n for n, e in settings.entrypoints.items() if e.mode == "http" and e.default]
-    entrypoints = route.entrypoint or tuple(sorted(every))
+    return _matches_of(route, route.host, settings)
+
+
+def _matches_of(route: Route, hosts: tuple[str, ...], settings: Settings) -> tuple[Match, ...]:
     return tuple(
         Match(entrypoint=entrypoint, host=host, path=route.path)
-        for entrypoint in entrypoints
-        for host in route.host
+        for entrypoint in entrypoints_of(route, settings)
+        for host in hosts
     )
 
 

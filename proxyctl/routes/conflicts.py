@@ -2,13 +2,14 @@
 
     same match, same group                one backend with a server each
     same match, another group or none     the one already served keeps it, else the older one
+    same host, TLS ended and not          likewise, for all paths of the host
 
 The losers become problems. Never a silent merge, never both gone.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from proxyctl.problems import Problem, Severity
@@ -16,7 +17,7 @@ from proxyctl.routes.claims import Claim, Match
 
 PER_SERVER = frozenset(
     {"host", "path", "entrypoint", "port", "weight", "backup", "address", "network", "group"}
-    | {"use", "priority"}
+    | {"use", "priority", "redirect_from"}
 )
 """Fields in which the members of a group may differ: the leader's other ones hold for all."""
 
@@ -31,6 +32,13 @@ class Share:
     """The leader first: its route is the backend's."""
     matches: tuple[Match, ...]
     """None: nothing leads here but requests that waited for a workload that is gone."""
+    moved: tuple[Match, ...] = ()
+    """What is answered with a redirect to the leader's first host."""
+
+    @property
+    def all_matches(self) -> tuple[Match, ...]:
+        """Return everything that it has won."""
+        return (*self.matches, *self.moved)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,24 +52,46 @@ class Resolution:
 
 
 def resolve(claims: Iterable[Claim], served: Mapping[Match, str]) -> Resolution:
-    """Return the winners; `served` tells which claim had each match so far."""
+    """Return the winners; `served` tells which claim had each match so far.
+
+    Other names of a host go to who serves the host: who lost it does not ask for them either.
+    """
+    claims = tuple(claims)
+    hostless: frozenset[str] = frozenset()
+    while True:
+        resolution, lost_theirs = _resolved(claims, served, hostless)
+        if not lost_theirs:
+            return resolution
+        hostless |= lost_theirs
+
+
+def _resolved(
+    claims: Iterable[Claim], served: Mapping[Match, str], hostless: frozenset[str]
+) -> tuple[Resolution, frozenset[str]]:
+    """Return the winners, and the uids of claims that have won other names only."""
     contested: dict[Match, list[Claim]] = defaultdict(list)
     for claim in claims:
-        for match in dict.fromkeys(claim.matches):
+        asked = (*claim.matches, *(() if claim.uid in hostless else claim.moved))
+        for match in dict.fromkeys(asked):
             contested[match].append(claim)
     won: dict[tuple[Claim, ...], list[Match]] = defaultdict(list)
-    problems: set[Problem] = set()
+    moved: dict[str, list[Match]] = defaultdict(list)
     owners: dict[Match, str] = {}
     heirs: dict[str, tuple[Claim, ...]] = {}
+    problems = _settle_modes(contested, served)
     for match, rivals in sorted(contested.items()):
-        members, losers = _decide(rivals, served.get(match, ""))
-        won[members].append(match)
-        owners[match] = members[0].uid
-        problems.update(_lost(match, members[0], loser) for loser in losers if not loser.gone)
+        members, losers = _decide(match, rivals, served.get(match, ""))
+        leader = members[0]
+        if match in leader.moved:
+            moved[leader.uid].append(match)
+        else:
+            won[members].append(match)
+        owners[match] = leader.uid
+        problems.update(_lost(match, leader, loser) for loser in losers if not loser.gone)
         heirs.update({loser.backend: members for loser in losers if loser.gone})
     for members in won:
         problems.update(_differences(members))
-    shares = [*_named(won)]
+    shares = [_with_moved(share, moved) for share in _named(won)]
     taken = {share.name for share in shares}
     shares += [
         Share(name=name, claims=members, matches=())
@@ -69,26 +99,82 @@ def resolve(claims: Iterable[Claim], served: Mapping[Match, str]) -> Resolution:
         if name not in taken
     ]
     shares.sort(key=lambda share: share.name)
-    return Resolution(shares=tuple(shares), problems=tuple(sorted(problems)), owners=owners)
+    problems_told = tuple(sorted(problems))
+    resolution = Resolution(shares=tuple(shares), problems=problems_told, owners=owners)
+    return resolution, frozenset(moved)
 
 
-def _decide(rivals: list[Claim], keeper: str) -> tuple[tuple[Claim, ...], tuple[Claim, ...]]:
+def _settle_modes(
+    contested: dict[Match, list[Claim]], served: Mapping[Match, str]
+) -> set[Problem]:
+    """Take out of *contested* who asks for a host in another mode than the one that has it.
+
+    A client names a host before the handshake, and a path after it: TLS of a host ends in HAProxy
+    for all its paths, or for none.
+    """
+    problems: set[Problem] = set()
+    for matches in _hosts_in_two_modes(contested):
+        rivals = {claim.uid: claim for match in matches for claim in contested[match]}
+        keepers = {served.get(match, "") for match in matches}
+        leader = _ranked(rivals.values(), keepers)[0]
+        for match in matches:
+            losers = [c for c in contested[match] if c.route.mode != leader.route.mode]
+            problems.update(_lost(match, leader, loser) for loser in losers if not loser.gone)
+            left = [c for c in contested.pop(match) if c not in losers]
+            contested.update({match: left} if left else {})
+    return problems
+
+
+def _hosts_in_two_modes(contested: Mapping[Match, list[Claim]]) -> list[list[Match]]:
+    """Return the matches of each host that some ask for with passthrough, and others without."""
+    passed = {
+        (match.entrypoint, match.host)
+        for match, rivals in contested.items()
+        if any(claim.route.mode == "passthrough" for claim in rivals)
+    }
+    found: dict[tuple[str, str], list[Match]] = defaultdict(list)
+    for match in sorted(contested) if passed else ():
+        if (match.entrypoint, match.host) in passed:
+            found[match.entrypoint, match.host].append(match)
+    return [
+        matches
+        for matches in found.values()
+        if len({claim.route.mode for match in matches for claim in contested[match]}) > 1
+    ]
+
+
+def _decide(
+    match: Match, rivals: list[Claim], keeper: str
+) -> tuple[tuple[Claim, ...], tuple[Claim, ...]]:
     if len(rivals) == 1:
         return tuple(rivals), ()
-    ranked = sorted(
+    ranked = _ranked(rivals, {keeper})
+    leader = ranked[0]
+    moves = match in leader.moved
+    together = [
+        c for c in ranked if c is leader or (_grouped(leader, c) and (match in c.moved) == moves)
+    ]
+    return tuple(together), tuple(c for c in ranked if c not in together)
+
+
+def _ranked(rivals: Iterable[Claim], keepers: set[str]) -> list[Claim]:
+    return sorted(
         rivals,
         key=lambda c: (
             c.gone,
             -c.route.priority,
             not c.running,
-            c.uid != keeper,
+            c.uid not in keepers,
             c.workload.created,
             c.uid,
         ),
     )
-    leader = ranked[0]
-    together = [c for c in ranked if c is leader or _grouped(leader, c)]
-    return tuple(together), tuple(c for c in ranked if c not in together)
+
+
+def _with_moved(share: Share, moved: dict[str, list[Match]]) -> Share:
+    """Return a share with the redirects that lead to it: those of its members, once."""
+    found = [match for claim in share.claims for match in moved.pop(claim.uid, ())]
+    return replace(share, moved=tuple(sorted(found)))
 
 
 def _grouped(leader: Claim, other: Claim) -> bool:
@@ -128,7 +214,7 @@ def _lost(match: Match, winner: Claim, loser: Claim) -> Problem:
         summary=f"asks for {match}, which {other.subject} has",
         where=f"{label} of both",
         effect=effect,
-        fix=f"give one another {label}, or both the same proxyctl.group to share the traffic",
+        fix=_ways_out(label, winner, loser),
         workload=loser.workload.uid,
     )
 
@@ -149,6 +235,12 @@ def _asked_twice(match: Match, winner: Claim, loser: Claim) -> Problem:
 
 def _called(claim: Claim) -> str:
     return f"its route {claim.name}" if claim.name else "its unnamed route"
+
+
+def _ways_out(label: str, winner: Claim, loser: Claim) -> str:
+    if winner.route.mode != loser.route.mode:
+        return f"give one another {label}, or both the same proxyctl.mode"
+    return f"give one another {label}, or both the same proxyctl.group to share the traffic"
 
 
 def _differences(members: tuple[Claim, ...]) -> Iterable[Problem]:

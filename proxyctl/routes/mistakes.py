@@ -48,8 +48,8 @@ def _problem(  # noqa: PLR0913 - the fields of a problem
 def unknown_label(workload: Workload, label: str, key: str, value: str) -> Problem:
     """A key that no route has; `label` is as the user wrote it, `key` what should be one."""
     known = [name for name in label_fields() if name not in {"header.request", "header.response"}]
-    close = get_close_matches(key.lower(), [*known, "enable", *HEADER_PREFIXES], n=1)
-    hint = f"did you mean {label.removesuffix(key)}{close[0]} ?      " if close else ""
+    close = closest(key.lower(), [*known, "enable", *HEADER_PREFIXES])
+    hint = f"did you mean {label.removesuffix(key)}{close} ?      " if close else ""
     return _problem(
         workload,
         "PX101",
@@ -59,6 +59,13 @@ def unknown_label(workload: Workload, label: str, key: str, value: str) -> Probl
         '(unknown labels are refused, so that a misspelt "allow" never opens a door)',
         fix=hint + _ALL,
     )
+
+
+def closest(key: str, known: Iterable[str]) -> str:
+    """Return the key that was meant, "" if none is near: `hots` is rather `host` than `hsts`."""
+    close = get_close_matches(key, [*known], n=3)
+    swapped = (word for word in close if sorted(word) == sorted(key))
+    return next(swapped, close[0] if close else "")
 
 
 def bad_value(workload: Workload, label: str, key: str, value: str, message: str) -> Problem:

@@ -50,6 +50,7 @@ class Neighbours:
 
 def _grounds(claim: Claim) -> Iterator[Ground]:
     yield from claim.matches
+    yield from claim.moved
     yield claim.backend
     if claim.route.group:
         yield claim.route.group

@@ -27,6 +27,7 @@ from proxyctl.routes.values import (
     HostHeader,
     Hostname,
     Hosts,
+    Hsts,
     Name,
     Names,
     NetworkName,
@@ -40,6 +41,7 @@ from proxyctl.routes.values import (
     Sources,
     Status,
     Sticky,
+    TlsChoice,
     Weight,
 )
 
@@ -82,7 +84,11 @@ class Route:
         "`/`.",
     )
     mode: RouteMode = _label(
-        "mode", "http", "http, tcp", "`tcp` forwards bytes; it needs an `entrypoint` of mode tcp."
+        "mode",
+        "http",
+        "http, tcp, passthrough",
+        "`tcp` forwards bytes; it needs an `entrypoint` of mode tcp. `passthrough` forwards TLS "
+        "undecrypted, by the name that a client asks for, beside names whose TLS ends in HAProxy.",
     )
     scheme: Scheme = _label(
         "scheme",
@@ -95,7 +101,35 @@ class Route:
         (),
         "name[,name…]",
         "Entrypoints of config.toml to listen on. Default: all of mode http that are marked "
-        "`default`. A label never opens a port.",
+        "`default`; with `mode=passthrough`, those with TLS. A label never opens a port.",
+    )
+    tls: TlsChoice = _label(
+        "tls",
+        "auto",
+        "auto, off, internal, certificate name",
+        "Which certificate the hosts have: `auto` the best there is, `internal` one that proxyctl "
+        "makes itself, or one by its name. `off`: not published on entrypoints with TLS.",
+    )
+    redirect_https: Bool | None = _label(
+        "redirect-https",
+        None,
+        "bool",
+        "Send requests without TLS to the same URL with it (308). Default: yes for hosts with a "
+        "certificate of a CA, and with `tls=internal` or a name.",
+    )
+    redirect_from: Hosts = _label(
+        "redirect-from",
+        (),
+        "name[,name…]",
+        "Other host names, from which requests are sent to the first `host` (308), path and query "
+        "kept.",
+    )
+    hsts: Hsts | None = _label(
+        "hsts",
+        None,
+        "duration, off",
+        "Tell browsers for how long to use nothing but HTTPS for this host, such as `365d`: "
+        "Strict-Transport-Security in answers by TLS. Default: off.",
     )
     group: Name | None = _label(
         "group",
@@ -268,7 +302,7 @@ ADAPTER: TypeAdapter[Route] = TypeAdapter(Route)
 FROM_IMAGE = frozenset({"port", "scheme"})
 """What an image may say about itself; and everything that begins with `health`."""
 
-LATER = frozenset({"tls", "redirect-https", "redirect-from", "hsts", "auth"})
+LATER = frozenset({"auth"})
 """Keys of the design that this version does not know yet: named so, instead of guessed at."""
 
 HEADER_PREFIXES = ("header.request.", "header.response.")

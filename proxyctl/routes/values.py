@@ -26,6 +26,7 @@ _HOST_PART = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
 _PATH = re.compile(r"(/[A-Za-z0-9._~@:=+,-]+)*", re.ASCII)
 _DURATION = re.compile(r"(0|[1-9][0-9]{0,9})(us|ms|s|m|h|d)", re.ASCII)
 _DURATION_MS = {"us": 0.001, "ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_LONGEST_HSTS_S = 3650 * 86_400
 _LONGEST_MS = 2**31 - 1  # configuration.txt 2.5: about 24 days
 _HEADER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -177,6 +178,17 @@ def _nonzero_duration(text: str) -> str:
     return text
 
 
+def parse_hsts(text: str) -> int:
+    """Return for how many seconds a browser remembers; 0 is `off`."""
+    if text == "off":
+        return 0
+    match = _DURATION.fullmatch(text)
+    seconds = int(int(match[1]) * _DURATION_MS[match[2]] / 1000) if match else 0
+    if 1 <= seconds <= _LONGEST_HSTS_S:
+        return seconds
+    raise ValueError("expected off, or a duration from 1s to 3650d, such as 365d")
+
+
 def parse_sources(text: str) -> tuple[str, ...]:
     """Return networks in canonical form; `private` and `@list` stay words for later."""
     return tuple(_source(item) for item in _items(text))
@@ -299,6 +311,8 @@ Hosts = Annotated[tuple[str, ...], BeforeValidator(parse_hosts)]
 Hostname = Annotated[str, BeforeValidator(parse_hostname)]
 PathPrefix = Annotated[str, BeforeValidator(parse_path)]
 Duration = Annotated[str, BeforeValidator(_nonzero_duration)]
+Hsts = Annotated[int, BeforeValidator(parse_hsts)]
+TlsChoice = Annotated[str, BeforeValidator(parse_name)]
 Hold = Annotated[str, BeforeValidator(parse_hold)]
 Sources = Annotated[tuple[str, ...], BeforeValidator(parse_sources)]
 HeaderName = Annotated[str, BeforeValidator(parse_header_name)]
@@ -308,7 +322,7 @@ Status = Annotated[str, BeforeValidator(parse_status)]
 HealthCheck = Annotated[str, BeforeValidator(parse_health)]
 HostHeader = Annotated[str, BeforeValidator(parse_host_header)]
 RateLimit = Annotated[Rate, BeforeValidator(parse_rate)]
-RouteMode = Literal["http", "tcp"]
+RouteMode = Literal["http", "tcp", "passthrough"]
 Scheme = Literal["http", "https", "h2c"]
 AddressChoice = Literal["auto", "ip", "published"]
 SendProxy = Literal["v1", "v2"]

@@ -54,6 +54,8 @@ class Stock:
     problems: tuple[Problem, ...] = ()
     challenges: tuple[tuple[str, str], ...] = ()
     """Token -> key authorization: what a CA is answered now (RFC 8555, 8.3)."""
+    authorities: tuple[tuple[str, str], ...] = ()
+    """Name -> PEM: the CAs of clients."""
 
     def is_like(self, other: "Stock") -> bool:
         """Tell whether there is the same in *other*, whenever it was read."""
@@ -88,6 +90,8 @@ class Choice:
     """Hosts with a valid certificate that proxyctl has not made itself."""
     challenges: tuple[tuple[str, str], ...] = ()
     """Token -> key authorization: what a CA is answered now."""
+    authorities: tuple[tuple[str, str], ...] = ()
+    """Name -> PEM: the CAs of clients."""
     mistaken: tuple[Problem, ...] = ()
     """What is wrong with the labels that ask."""
     problems: tuple[Problem, ...] = ()
@@ -116,9 +120,7 @@ def file_name(host: str) -> str:
 
 def tls_entrypoints(settings: Settings) -> frozenset[str]:
     """Return the names of the entrypoints that speak TLS."""
-    return frozenset(
-        name for name, e in settings.entrypoints.items() if e.mode == "http" and e.tls
-    )
+    return frozenset(name for name, e in settings.entrypoints.items() if e.tls)
 
 
 def asks(shares: Iterable[Share], settings: Settings) -> tuple[Ask, ...]:
@@ -126,7 +128,7 @@ def asks(shares: Iterable[Share], settings: Settings) -> tuple[Ask, ...]:
     entrypoints = tls_entrypoints(settings)
     found: dict[str, Ask] = {}
     for share in shares:
-        for host in sorted({m.host for m in share.matches if m.entrypoint in entrypoints}):
+        for host in _hosts(share, entrypoints):
             leader = share.claims[0]
             workload = leader.workload
             ask = Ask(
@@ -138,9 +140,17 @@ def asks(shares: Iterable[Share], settings: Settings) -> tuple[Ask, ...]:
     return tuple(sorted(found.values()))
 
 
+def _hosts(share: Share, entrypoints: frozenset[str]) -> list[str]:
+    """Return the hosts of a share whose TLS ends in HAProxy, those of its redirects too."""
+    if share.claims[0].route.mode != "http":
+        return []
+    matches = share.all_matches
+    return sorted({match.host for match in matches if match.entrypoint in entrypoints})
+
+
 def _wish(share: Share) -> str:
-    """Return what the label `tls` asks for: a field of routes as soon as there is the label."""
-    return str(getattr(share.claims[0].route, "tls", "auto"))
+    """Return what the label `tls` asks for."""
+    return share.claims[0].route.tls
 
 
 def _precedence(ask: Ask) -> tuple[bool, bool, Ask]:
@@ -177,6 +187,7 @@ def choose(wanted: Iterable[Ask], stock: Stock) -> Choice:
         lacking=tuple(lacking),
         trusted=frozenset(trusted),
         challenges=stock.challenges,
+        authorities=stock.authorities,
         mistaken=tuple(mistaken),
         problems=tuple(filter(None, ageing)),
     )
@@ -232,12 +243,14 @@ def wanted(shares: Iterable[Share], settings: Settings, stock: Stock) -> tuple[W
     for share in shares:
         if _wish(share) != "auto":
             continue
-        matched = {m.host for m in share.matches if m.entrypoint in entrypoints}
-        hosts = tuple(h for h in share.claims[0].route.host if h in matched and h != "*")
+        matched = _hosts(share, entrypoints)
+        route = share.claims[0].route
+        named = (*route.host, *route.redirect_from)
+        hosts = tuple(h for h in named if h in matched and h != "*")
         hosts = tuple(h for h in hosts if not chooser.is_covered(h))
         if hosts:
-            route = share.claims[0].workload.subject
-            found.setdefault(hosts[0], Wanted(name=hosts[0], hosts=hosts, route=route))
+            subject = share.claims[0].workload.subject
+            found.setdefault(hosts[0], Wanted(name=hosts[0], hosts=hosts, route=subject))
     return tuple(one for _, one in sorted(found.items()))
 
 

@@ -2,23 +2,23 @@
 
 import ipaddress
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from proxyctl.recent import Recent
-from proxyctl.routes.claims import Claim, Match
+from proxyctl.routes.claims import Claim
 from proxyctl.routes.conflicts import Share
 from proxyctl.routes.endpoints import Endpoint
 from proxyctl.routes.route import Route
 from proxyctl.routes.values import Sticky, milliseconds
 from proxyctl.routes.workload import Kind, Phase
 from proxyctl.settings import Settings
+from proxyctl.state.authorities import needed
 from proxyctl.state.certificates import Choice
+from proxyctl.state.frontends import detoured, frontends, maps
 from proxyctl.state.model import (
     Backend,
     Cookie,
     Desired,
-    Frontend,
     Global,
     Header,
     HttpCheck,
@@ -28,7 +28,6 @@ from proxyctl.state.model import (
     ServerState,
 )
 
-TCP_MAP = "maps/tcp.map"
 ACME_MAP = "maps/acme.map"
 """Token -> key authorization: the answers to a CA that asks by HTTP (RFC 8555, 8.3)."""
 PRIVATE = (
@@ -72,65 +71,19 @@ def desired(  # noqa: PLR0913 - everything that there is to know
         states = tuple(overrides.get(c.workload.uid, ServerState.READY) for c in share.claims)
         arguments = (share, settings, states)
         backends.append(recent.of(("backend", share.name), arguments, _backend))
-    frontends = _frontends(settings) if settings.haproxy.frontends else ()
+    passing = detoured(shares, settings)
+    authorities = needed(settings, dict(choice.authorities))
     return Desired(
         settings=identity,
-        frontends=frontends,
+        frontends=frontends(settings, identity, passing, authorities),
         backends=tuple(backends),
         maps=(
             Map(file=ACME_MAP, entries=choice.challenges, leads=False),
-            *_maps(shares, settings),
+            *maps(shares, settings, passing, choice.trusted),
         ),
         certificates=choice.certificates,
+        authorities=tuple(authorities.values()) if settings.haproxy.frontends else (),
     )
-
-
-def _frontends(settings: Settings) -> tuple[Frontend, ...]:
-    found = []
-    for name, entrypoint in sorted(settings.entrypoints.items()):
-        options = " accept-proxy" if entrypoint.proxy_protocol else ""
-        frontend = Frontend(
-            name=name,
-            mode=entrypoint.mode,
-            binds=tuple(_bind(address) + options for address in entrypoint.bind),
-            map=map_of(name) if entrypoint.mode == "http" else TCP_MAP,
-            trusted=entrypoint.trusted_proxies,
-            tls=entrypoint.tls,
-        )
-        found.append(frontend)
-    return tuple(found)
-
-
-def _bind(address: str) -> str:
-    return f"{address} v6only" if address.startswith("[::]:") else address
-
-
-def map_of(entrypoint: str) -> str:
-    """Return the file of the map of an http entrypoint."""
-    return f"maps/{entrypoint}.http.map"
-
-
-def _maps(shares: Iterable[Share], settings: Settings) -> tuple[Map, ...]:
-    entries: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for share in shares:
-        for match in share.matches:
-            file, key = place_of(match)
-            entries[file].append((key, share.name))
-    http = (name for name, one in settings.entrypoints.items() if one.mode == "http")
-    files = {*map(map_of, http), TCP_MAP}
-    return tuple(Map(file=file, entries=tuple(sorted(entries[file]))) for file in sorted(files))
-
-
-def place_of(match: Match) -> tuple[str, str]:
-    """Return the file of the map and the key in it by which HAProxy finds a match."""
-    if not match.host:
-        return TCP_MAP, match.entrypoint
-    return map_of(match.entrypoint), f"{_host_key(match.host)}{match.path}/"
-
-
-def _host_key(host: str) -> str:
-    """Return the key of a host in a map: `*.example.com` is `.example.com`."""
-    return host.removeprefix("*") if host.startswith("*.") else host
 
 
 def _backend(share: Share, settings: Settings, states: Iterable[ServerState]) -> Backend:
@@ -140,7 +93,7 @@ def _backend(share: Share, settings: Settings, states: Iterable[ServerState]) ->
     http = route.mode == "http"
     return Backend(
         name=share.name,
-        mode=route.mode,
+        mode="http" if http else "tcp",
         title=", ".join(_title(claim) for claim in share.claims),
         owners=tuple(claim.workload.uid for claim in share.claims),
         passing=not share.matches,
@@ -154,6 +107,7 @@ def _backend(share: Share, settings: Settings, states: Iterable[ServerState]) ->
         server_options=_server_options(route),
         balance="source" if route.sticky is Sticky.SOURCE else str(route.balance),
         cookie=_cookie(route),
+        hsts=route.hsts or 0,
         check=_check(route, leader),
         retries=_retries(leader),
         hold=milliseconds(route.hold) > 0,
@@ -284,7 +238,7 @@ def _timeouts(leader: Claim) -> dict[str, str]:
         "queue": route.timeout_queue,
         "check": route.health_timeout if route.health not in {"off", "podman"} else None,
     }
-    if route.mode == "tcp":
+    if route.mode != "http":
         wanted["server"] = route.timeout or route.timeout_tunnel
     defaults = {"connect": _CONNECT_LOCAL, "check": "2s"}
     return {name: text for name, text in wanted.items() if text and defaults.get(name) != text}

@@ -94,6 +94,8 @@ class Backend:
     """Keywords of every server: on `default-server` in the file, spelled out in `add server`."""
     balance: str = "roundrobin"
     cookie: Cookie | None = None
+    hsts: int = 0
+    """Seconds for Strict-Transport-Security in answers by TLS; 0 is none."""
     check: HttpCheck | None = None
     retries: int = 3
     hold: bool = False
@@ -113,19 +115,51 @@ class Backend:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Detour:
+    """The way of a connection within HAProxy, from one frontend to the next."""
+
+    backend: str
+    """Name of the section that leads there."""
+    address: str
+    """`abns@NAME`: a socket that needs no file, and works in a chroot."""
+    secret: str
+    """What tells our connections from a stranger's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Frontend:
     """One `frontend` section, made from an entrypoint of the settings."""
 
     name: str
-    mode: Mode
+    mode: Literal["http", "tcp", "sni"]
+    """`sni`: looks at the name in the first message of TLS, and passes all of it on."""
     binds: tuple[str, ...]
-    """Arguments of `bind`: `:80`, `[::]:80 v6only`."""
+    """Arguments of `bind`, but those of TLS: `:80`, `[::]:80 v6only`."""
     map: str
     """The file of the map that it looks its routes up in."""
     trusted: tuple[str, ...] = ()
     """Networks whose X-Forwarded-* headers are believed."""
+    expect_proxy: tuple[str, ...] = ()
+    """Networks whose connections begin with a header of the PROXY protocol."""
     tls: bool = False
-    """Whether it speaks TLS, with the certificates of the crt-list."""
+    """Whether TLS ends here."""
+    client_ca: str = ""
+    """File of the CA, relative to the configuration's folder, whose certificate a client needs."""
+    redirects: bool = False
+    """Whether its map may tell that a route is to be asked for by HTTPS."""
+    sni_map: str = ""
+    """The map of the frontend of mode `sni` before it, whose hosts are not for this one."""
+    detour: Detour | None = None
+    """What leads from the frontend of mode `sni` to the one behind it; both have it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authority:
+    """A CA whose certificates clients have to show."""
+
+    file: str
+    """Relative to the configuration's folder."""
+    pem: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +236,7 @@ class Desired:
     backends: tuple[Backend, ...] = ()
     maps: tuple[Map, ...] = ()
     certificates: tuple[Certificate, ...] = ()
+    authorities: tuple[Authority, ...] = ()
     """In the order of the crt-list: the first is served where no name fits."""
 
 

@@ -86,6 +86,18 @@ def pairs(blobs: Mapping[str, bytes]) -> tuple[Pair, ...]:
     return tuple(found.values())
 
 
+def certificates(name: str, blob: bytes) -> str:
+    """Return the certificates in a file and nothing else of it. Raises Unusable."""
+    found = [
+        _certificate(name, block)
+        for kind, block in _blocks(blob)
+        if kind in {"CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"}
+    ]
+    if not found:
+        raise Unusable(f"has no certificate in PEM form ({name})", _FORM)
+    return b"".join(one.public_bytes(Encoding.PEM) for one in found).decode("ascii")
+
+
 def _check_there_are(
     keys: Mapping[bytes, object], certificates: Mapping[bytes, object], files: str
 ) -> None:

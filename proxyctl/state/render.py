@@ -101,6 +101,7 @@ def render(
     if desired.certificates:
         texts[CRT_LIST] = crt_list(desired.certificates, desired.settings.folder)
         texts |= {one.file: pems[one.name] for one in desired.certificates}
+    texts |= {one.file: one.pem for one in desired.authorities}
     return Rendered(texts=texts, sections=sections)
 
 
@@ -203,4 +204,5 @@ def _parsed(text: str) -> tuple[str, str, int]:
 def _needs_reload(line: str) -> bool:
     if not line or line.startswith("#"):
         return False
-    return not line.startswith("server ") or line.startswith(f"server {HOLD_SERVER} ")
+    # A workload's server can be changed at run time; names of ours begin with a colon.
+    return not line.startswith("server ") or line.startswith("server ::")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from proxyctl.state.frontends import backend_of
 from proxyctl.state.render import CONFIG, Rendered
 
 
@@ -53,4 +54,4 @@ def map_rows_of(rendered: Rendered, backends: Iterable[str]) -> Mapping[str, str
 
 
 def _value(row: str) -> str:
-    return row.rpartition(" ")[2]
+    return backend_of(row.rpartition(" ")[2])

@@ -6,11 +6,19 @@ from dataclasses import dataclass
 
 from proxyctl.routes.claims import Match
 from proxyctl.settings import Entrypoint
-from proxyctl.state.desired import TCP_MAP, map_of
-from proxyctl.state.spares import route_names
+from proxyctl.state.frontends import TCP_MAP, backend_of, map_of, redirect_of, sni_map_of
 from proxyctl.status.answers import Document
 from proxyctl.status.certificates import certificate_of
-from proxyctl.status.lookup import Asked, Considered, Outcome, canonical, look_up, winner
+from proxyctl.status.lookup import (
+    Asked,
+    Considered,
+    Outcome,
+    canonical,
+    look_up,
+    look_up_name,
+    winner,
+)
+from proxyctl.status.maps import entries
 from proxyctl.status.rows import rows_of
 from proxyctl.status.urls import default_port, ports, try_it
 from proxyctl.status.verdict import Verdict, best, is_uncertain, of_map, own_frontend, silence, why
@@ -60,38 +68,57 @@ def _is_meant(view: View, entrypoint: Entrypoint, target: Target) -> bool:
 
 
 def _one(view: View, name: str, entrypoint: Entrypoint, target: Target) -> Document:
-    considered: tuple[Considered, ...] = ()
-    if entrypoint.mode == "tcp":
-        file, asked = TCP_MAP, Asked("", "")
-        backend = dict(_entries(view, file)[0]).get(name, "")
-    else:
-        file, asked = map_of(name), canonical(target.host, target.path)
-        considered = () if asked.refusal else look_up(_entries(view, file)[0], asked)
-        backend = winner(considered)
-    verdict = of_map(view, file, found=bool(backend))
+    asked = Asked("", "") if entrypoint.mode == "tcp" else canonical(target.host, target.path)
+    mode, file, considered, value = _looked_up(view, name, entrypoint, asked)
+    backend, redirect = backend_of(value), redirect_of(value, asked.host)
+    verdict = of_map(view, file, found=bool(backend or redirect))
     if verdict is Verdict.PUBLISHED and is_uncertain(view, _found(name, considered)):
         verdict = Verdict.UNCERTAIN
     frontends = view.settings.haproxy.frontends
     return {
         "entrypoint": name,
-        "mode": entrypoint.mode,
+        "mode": mode,
         "bind": list(entrypoint.bind) if frontends else [],
         "map": file,
         "host": asked.host,
         "path": asked.path,
         "refusal": asked.refusal,
-        "told_by": _entries(view, file)[1],
+        "told_by": entries(view, file)[1],
         "candidates": [
-            {"key": c.key, "how": c.how, "backend": c.backend, "outcome": str(c.outcome)}
+            {
+                "key": c.key,
+                "how": c.how,
+                "backend": backend_of(c.backend),
+                "outcome": str(c.outcome),
+            }
             for c in considered
         ],
         "backend": backend,
+        "redirect": f"{redirect}{asked.path}" if redirect else "",
         "verdict": str(verdict),
         "routed": verdict is Verdict.PUBLISHED,
-        "certificate": certificate_of(view, name, asked.host),
+        "certificate": "" if mode == "passthrough" else certificate_of(view, name, asked.host),
         "servers": _servers(view, name, backend),
         "try_it": try_it(_request(name, entrypoint, asked), view.settings),
     }
+
+
+def _looked_up(
+    view: View, name: str, entrypoint: Entrypoint, asked: Asked
+) -> tuple[str, str, tuple[Considered, ...], str]:
+    """Return the mode in which a request is served, the map and its keys, and what won."""
+    if entrypoint.mode == "tcp":
+        return "tcp", TCP_MAP, (), dict(entries(view, TCP_MAP)[0]).get(name, "")
+    file = map_of(name)
+    if asked.refusal:
+        return "http", file, (), ""
+    names = sni_map_of(name)
+    passed = look_up_name(entries(view, names)[0], asked.host)
+    backend = winner(passed)
+    if backend and not backend.startswith(":"):  # one of ours: the way to where TLS ends
+        return "passthrough", names, passed, backend
+    considered = look_up(entries(view, file)[0], asked)
+    return "http", file, considered, winner(considered)
 
 
 def _found(entrypoint: str, considered: Iterable[Considered]) -> Match:
@@ -105,16 +132,6 @@ def _request(name: str, entrypoint: Entrypoint, asked: Asked) -> Match:
     """Return the request as a match, for a command line."""
     path = re.sub(r"[^A-Za-z0-9._~/@:=+,-]", "", asked.path).removesuffix("/")
     return Match(entrypoint=name, host=asked.host if entrypoint.mode == "http" else "", path=path)
-
-
-def _entries(view: View, file: str) -> tuple[tuple[tuple[str, str], ...], str]:
-    """Return a map's rows and who tells them: HAProxy itself, or what it should be."""
-    if view.running.alive and file in view.running.maps:
-        routes = route_names(view.running)
-        rows = view.running.maps[file]
-        return tuple((key, routes.get(value, value)) for key, value in rows), "haproxy"
-    maps = view.desired.maps if view.desired else ()
-    return next((one.entries for one in maps if one.file == file), ()), "plan"
 
 
 def _servers(view: View, entrypoint: str, backend: str) -> list[Document]:

@@ -18,6 +18,7 @@ from proxyctl.status import troubles
 from proxyctl.status.answers import Document, changes
 from proxyctl.status.certificates import certificate_of
 from proxyctl.status.excerpt import span_of
+from proxyctl.status.maps import redirect, redirects
 from proxyctl.status.rows import rows_of
 from proxyctl.status.urls import try_it, url
 from proxyctl.status.verdict import Verdict, best, is_loaded, of_share, own_frontend, why
@@ -110,6 +111,7 @@ def _route(view: View, claim: Claim) -> Document:
         "mode": claim.route.mode,
         "asks_for": [str(match) for match in claim.matches],
         "urls": [text for match in won if (text := url(match, view.settings))],
+        "redirects": _redirects(view, share) if share else {},
         "verdict": str(of_share(view, share)),
         "backend": share.name if share else "",
         "port": claim.port,
@@ -128,6 +130,13 @@ def _certificates(view: View, won: Iterable[Match]) -> list[str]:
     """Return the certificates of the hosts that are served with TLS."""
     found = ((m.host, certificate_of(view, m.entrypoint, m.host)) for m in won)
     return list(dict.fromkeys(f"{host}: {text}" for host, text in found if text))
+
+
+def _redirects(view: View, share: Share) -> dict[str, str]:
+    """Return where requests for some URLs of a share are sent, other names of its hosts first."""
+    found = redirects(view)
+    targets = {m: redirect(found, m) for m in (*share.moved, *share.matches)}
+    return {url(match, view.settings): target for match, target in targets.items() if target}
 
 
 def _share_of(view: View, claim: Claim) -> Share | None:

@@ -93,6 +93,14 @@ def look_up(entries: Iterable[tuple[str, str]], asked: Asked) -> tuple[Considere
     return tuple(found)
 
 
+def look_up_name(entries: Iterable[tuple[str, str]], host: str) -> tuple[Considered, ...]:
+    """Return the keys of a map without paths, likewise: which TLS is passed on undecrypted.
+
+    The same as sni-lookup.cfg.j2.
+    """
+    return look_up(((f"{key}/", backend) for key, backend in entries), Asked(host, ""))
+
+
 def winner(considered: Iterable[Considered]) -> str:
     """Return the backend that gets the request, "" if none does."""
     return next((one.backend for one in considered if one.outcome is Outcome.WON), "")

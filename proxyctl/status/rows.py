@@ -10,6 +10,7 @@ from proxyctl.routes.workload import Phase
 from proxyctl.state.desired import servers
 from proxyctl.state.model import RunningServer, Server, ServerState
 from proxyctl.state.spares import loaded_name
+from proxyctl.status.maps import Redirects, redirect, redirects
 from proxyctl.status.urls import url
 from proxyctl.status.view import View
 
@@ -18,23 +19,53 @@ Row = dict[str, Any]
 
 def rows(view: View) -> list[Row]:
     """Return all rows, sorted by host, path, entrypoint and server."""
-    found = [row for share in view.shares for row in rows_of(view, share)]
+    found: list[Row] = []
+    redirected = redirects(view)
+    for share in view.shares:
+        found += rows_of(view, share, redirected)
+        found += _moved(view, share, redirected)
     return sorted(found, key=_order)
 
 
-def rows_of(view: View, share: Share) -> list[Row]:
-    """Return the rows of one backend."""
+def rows_of(view: View, share: Share, redirected: Redirects | None = None) -> list[Row]:
+    """Return the rows of one backend; `redirected` saves working them out again."""
+    redirected = redirects(view) if redirected is None else redirected
     numbers = _problem_ids(view)
     name = loaded_name(view.running, share.name)
     there = {server.name: server for server in view.running.servers.get(name, ())}
     found = [
         _row(view, match, share, claim, server, there.get(server.name))
-        | {"problems": numbers.get(claim.workload.uid, [])}
+        | {
+            "problems": numbers.get(claim.workload.uid, []),
+            "redirect": redirect(redirected, match),
+        }
         for match in share.matches
         for claim in share.claims
         for server in servers(claim)
     ]
     return sorted(found, key=_order)
+
+
+def _moved(view: View, share: Share, redirected: Redirects) -> list[Row]:
+    """Return a row for each other name of a share's hosts: HAProxy itself answers there."""
+    claims = {match: claim for claim in share.claims for match in claim.moved}
+    return [
+        {
+            **_place(view, match, share, claims[match]),
+            "server": "",
+            "address": "",
+            "weight": 0,
+            "backup": False,
+            "state": "",
+            "sessions": 0,
+            "up": True,
+            "status": "REDIRECT",
+            "flapping": None,
+            "problems": [],
+            "redirect": redirect(redirected, match),
+        }
+        for match in share.moved
+    ]
 
 
 def _order(row: Row) -> tuple[str, ...]:
@@ -57,6 +88,22 @@ def _row(  # noqa: PLR0913, PLR0917 - what a row is made of
     there: RunningServer | None,
 ) -> Row:
     return {
+        **_place(view, match, share, claim),
+        "server": server.name,
+        "address": server.socket_address if claim.endpoints else "",
+        "weight": there.weight if there else server.weight,
+        "backup": server.backup,
+        "state": str(there.state) if there else "",
+        "sessions": there.sessions if there else 0,
+        "up": there.up and there.state is not ServerState.MAINT if there else None,
+        "status": _status(view, claim, there),
+        "flapping": _flapping(view, claim),
+    }
+
+
+def _place(view: View, match: Match, share: Share, claim: Claim) -> Row:
+    """Return what a row tells of where requests come in, and of whose they are."""
+    return {
         "host": match.host,
         "path": (match.path or "/") if match.host else "",
         "entrypoint": match.entrypoint,
@@ -67,15 +114,6 @@ def _row(  # noqa: PLR0913, PLR0917 - what a row is made of
         "workload": claim.workload.name,
         "source": claim.workload.source,
         "route": claim.name,
-        "server": server.name,
-        "address": server.socket_address if claim.endpoints else "",
-        "weight": there.weight if there else server.weight,
-        "backup": server.backup,
-        "state": str(there.state) if there else "",
-        "sessions": there.sessions if there else 0,
-        "up": there.up and there.state is not ServerState.MAINT if there else None,
-        "status": _status(view, claim, there),
-        "flapping": _flapping(view, claim),
     }
 
 

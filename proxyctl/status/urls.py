@@ -10,8 +10,8 @@ _DEFAULT_PORT = {"http": 80, "https": 443}
 
 def listening(entrypoint: Entrypoint) -> tuple[str, int]:
     """Return an address of this host and the port on which an entrypoint can be called."""
-    host, _, port = entrypoint.bind[0].rpartition(":")
-    return _LOOPBACK.get(host, host), int(port)
+    host = entrypoint.bind[0].rpartition(":")[0]
+    return _LOOPBACK.get(host, host), entrypoint.port
 
 
 def ports(entrypoint: Entrypoint) -> frozenset[int]:
@@ -34,8 +34,8 @@ def url(match: Match, settings: Settings) -> str:
         return ""
     address, port = listening(entrypoint)
     if not match.host:
-        return f"tcp://{address}:{port}"
-    return f"http://{match.host}{_suffix(port)}{match.path or '/'}"
+        return f"{'tls' if entrypoint.tls else 'tcp'}://{address}:{port}"
+    return f"{_base(match.host, entrypoint)}{match.path or '/'}"
 
 
 def try_it(match: Match, settings: Settings) -> str:
@@ -50,9 +50,10 @@ def try_it(match: Match, settings: Settings) -> str:
     if not match.host:
         return f"nc -vz {address.strip('[]')} {port}"
     host = _example(match.host)
-    target = f"http://{host}{_suffix(port)}{match.path or '/'}"
+    target = f"{_base(host, entrypoint)}{match.path or '/'}"
+    insecure = "k" if entrypoint.tls else ""  # the certificate may be one of this host's own
     proxied = "--haproxy-protocol " if entrypoint.proxy_protocol else ""
-    return f"curl -sv {proxied}--resolve {host}:{port}:{address} {target}"
+    return f"curl -sv{insecure} {proxied}--resolve {host}:{port}:{address} {target}"
 
 
 def _ours(match: Match, settings: Settings) -> Entrypoint | None:
@@ -65,5 +66,7 @@ def _example(host: str) -> str:
     return "any.example" if host == "*" else host.replace("*", "any", 1)
 
 
-def _suffix(port: int) -> str:
-    return "" if port == default_port("http") else f":{port}"
+def _base(host: str, entrypoint: Entrypoint) -> str:
+    scheme = "https" if entrypoint.tls else "http"
+    port = entrypoint.port
+    return f"{scheme}://{host}" + ("" if port == default_port(scheme) else f":{port}")

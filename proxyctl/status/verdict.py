@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from proxyctl.routes.claims import Claim, Match
 from proxyctl.routes.conflicts import Share
-from proxyctl.state.desired import TCP_MAP, map_of, place_of
+from proxyctl.state.frontends import TCP_MAP, backend_of, map_of, place_of
 from proxyctl.state.spares import loaded_name, route_names
 from proxyctl.status.troubles import start_it
 from proxyctl.status.view import View
@@ -62,17 +62,18 @@ def is_loaded(view: View, claims: Iterable[Claim]) -> bool:
     """Tell whether HAProxy, whatever was decided since, leads requests to one of the claims."""
     names = route_names(view.running)
     for claim in claims:
-        for file, key in map(place_of, claim.matches):
-            backend = dict(view.running.maps.get(file, ())).get(key, "")
+        for match in claim.matches:
+            file, key = place_of(match, claim.route.mode)
+            backend = backend_of(dict(view.running.maps.get(file, ())).get(key, ""))
             if names.get(backend, backend) == claim.backend:
                 return True
     return False
 
 
 def _is_loaded(view: View, share: Share, match: Match) -> bool:
-    file, key = place_of(match)
-    backend = dict(view.running.maps.get(file, ())).get(key)
-    return backend is not None and backend == loaded_name(view.running, share.name)
+    file, key = place_of(match, share.claims[0].route.mode)
+    value = dict(view.running.maps.get(file, ())).get(key, "")
+    return bool(value) and backend_of(value) == loaded_name(view.running, share.name)
 
 
 def is_uncertain(view: View, match: Match) -> bool:

@@ -36,7 +36,7 @@ from proxyctl.state.model import (
     ServerState,
 )
 from proxyctl.state.pem import pairs
-from proxyctl.state.render import CONFIG, HOLD_SERVER
+from proxyctl.state.render import CONFIG
 
 
 class Crash(Exception):
@@ -168,7 +168,7 @@ class SimulatedHAProxy:
             if words[:1] == ["backend"]:
                 backend = words[1]
                 self.servers[backend] = {}
-            elif words[:1] == ["server"] and words[1] != HOLD_SERVER:
+            elif words[:1] == ["server"] and not words[1].startswith("::"):  # not one of ours
                 self.servers[backend][words[1]] = _parsed(words)
 
     def _fill_certificates(self) -> None:

@@ -25,7 +25,8 @@ die() {
 missing() {
   local lacks=() program
   [ "$(id -u)" = 0 ] || lacks+=("root")
-  for program in podman haproxy busybox curl ip ps unshare nsenter setpriv catatonit; do
+  for program in podman haproxy busybox curl ip ps unshare nsenter setpriv catatonit \
+    openssl redis-server redis-cli; do
     command -v $program >/dev/null || lacks+=("$program")
   done
   command -v runc >/dev/null || command -v crun >/dev/null || lacks+=("runc")

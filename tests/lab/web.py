@@ -1,7 +1,7 @@
 #!/usr/bin/python3 -IS
 """The web server in the lab's pods: tells who answered, and what of the request arrived.
 
-    web [PORT...]     serve these ports (default 8080), IPv4 and IPv6
+    web [PORT...]     serve these ports (default 8080), IPv4 and IPv6; 8443+tls with /tls.pem
     web --modules     print the files of Python's library that it needs, to make the image of
 
 Every path and method is answered with JSON: pod, port, method, path, headers (lower-case names).
@@ -21,6 +21,7 @@ import os
 import select
 import signal
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -109,9 +110,15 @@ def serve_connection(conn, port):
                 return
 
 
-def connection(conn, port):
+def connection(conn, port, tls):
     with contextlib.suppress(OSError, ValueError):  # the client's business
-        serve_connection(conn, port)
+        serve_connection(tls.wrap_socket(conn, server_side=True) if tls else conn, port)
+
+
+def with_tls():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain("/tls.pem")
+    return context
 
 
 def accept_all(listeners, ready):
@@ -122,7 +129,7 @@ def accept_all(listeners, ready):
             except OSError:
                 continue
             conn.setblocking(True)
-            threading.Thread(target=connection, args=(conn, listeners[sock])).start()
+            threading.Thread(target=connection, args=(conn, *listeners[sock])).start()
 
 
 def print_modules():
@@ -138,7 +145,8 @@ def main(ports):
     signal.set_wakeup_fd(wake_write.fileno())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    listeners = {listener(int(port)): int(port) for port in ports}
+    words = [port.partition("+") for port in ports]
+    listeners = {listener(int(n)): (int(n), with_tls() if tls else None) for n, _, tls in words}
     while not stopping.is_set():
         accept_all(listeners, select.select([*listeners, wake_read], [], [])[0])
     while waiting := select.select([*listeners], [], [], 0)[0]:  # who had already knocked

@@ -5,6 +5,7 @@ from contextlib import suppress
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxyctl.state.frontends import backend_of
 from tests.fakes.keyring import FakeKeyring, offer
 from tests.fakes.simulated_haproxy import Crash, SimulatedHAProxy
 from tests.pipeline import pod, stopped
@@ -86,7 +87,7 @@ def _serves_exactly(proxy, view):
     want = {backend.name: backend for backend in view.desired.backends}
     routes = proxy.maps["maps/web.http.map"]
     assert routes == dict(next(m.entries for m in view.desired.maps if "web" in m.file))
-    for backend in routes.values():
+    for backend in map(backend_of, routes.values()):
         there = {(s.address, s.port, str(s.state)) for s in proxy.servers[backend].values()}
         goal = {(s.address, s.port, str(s.state)) for s in want[backend].servers}
         assert there == goal

@@ -45,6 +45,10 @@ def changes(draw):
         ("compress", [None, None, "on"]),
         ("hold", [None, None, "off"]),
         ("sticky", [None, None, "cookie"]),
+        ("redirect-https", [None, None, "on"]),
+        ("redirect-from", [None, None, None, "x.test", "z.test"]),
+        ("path", [None, None, "/x"]),
+        ("mode", [*[None] * 5, "passthrough"]),
         ("hots", [None, None, None, "a mistake"]),
     ):
         if (value := draw(st.sampled_from(values))) is not None:
@@ -59,7 +63,7 @@ def changes(draw):
     return name, stopped(made) if draw(st.integers(0, 3)) == 0 else made
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(changes(), st.booleans()), min_size=1, max_size=10))
 def test_part_by_part_is_the_whole(steps):
     source = FakeSource()

@@ -1,4 +1,4 @@
-"""Folders of workloads.json and what comes of it: haproxy.cfg, maps, problems.
+"""Folders of workloads.json (and config.toml) and what comes of it: haproxy.cfg, maps, problems.
 
 Beside it may be a config.toml, and a certificates.json: names and remaining days of each.
 
@@ -11,7 +11,9 @@ import os
 import pytest
 
 from proxyctl.routes.workload import Kind, Member, Network, NetworkMode, Phase, PublishedPort
-from tests.fakes.keyring import FakeKeyring, offer
+from proxyctl.state.certificates import Stock
+from proxyctl.state.pem import certificates
+from tests.fakes.keyring import NOW, FakeKeyring, offer, pem
 from tests.pipeline import GOLDEN, SETTINGS, decided, member, pod
 
 CASES = sorted(path.name for path in GOLDEN.iterdir() if path.is_dir())
@@ -37,11 +39,13 @@ def workload(data):
 def decision_of(case):
     folder = GOLDEN / case
     found = json.loads((folder / "workloads.json").read_text())
-    config, certificates = folder / "config.toml", folder / "certificates.json"
-    given = json.loads(certificates.read_text()) if certificates.exists() else {}
-    offers = [offer(n, *g["names"], days=g.get("days", 90)) for n, g in given.items()]
+    config, pairs = folder / "config.toml", folder / "certificates.json"
+    given = json.loads(pairs.read_text()) if pairs.exists() else {}
+    offers = tuple(offer(n, *g["names"], days=g.get("days", 90)) for n, g in given.items())
+    staff = certificates("", pem("staff"))
+    stock = Stock(time=NOW, offers=offers, authorities=(("staff", staff),))
     text = config.read_text() if config.exists() else SETTINGS
-    return decided(*map(workload, found), text=text, keyring=FakeKeyring.of(*offers))
+    return decided(*map(workload, found), text=text, keyring=FakeKeyring(stock))
 
 
 def outcome(case):

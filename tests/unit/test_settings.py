@@ -195,3 +195,28 @@ def test_a_table_acme_means_lets_encrypt_by_http():
 def test_a_mistake_below_acme_is_told(text, told):
     with pytest.raises(SettingsError, match=told.replace("?", r"\?")):
         parse({"c": f"[acme]\n{text}"})
+
+
+def test_an_empty_file_means_https_too(tmp_path):
+    file = tmp_path / "config.toml"
+    file.write_text("")
+
+    found = load(file, {"CONTAINER_HOST": "unix:///tmp/p.sock"}).entrypoints
+
+    assert (found["websecure"].port, found["websecure"].tls) == (443, True)
+    assert not found["web"].tls
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('client-ca = "staff"', "client-ca needs tls = true"),
+        ("passthrough = true", "passthrough needs tls = true"),
+        ('tls = true\nmode = "tcp"\npassthrough = true', "passthrough needs tls = true"),
+        ('client-ca = "../x"\ntls = true', "client-ca: expected a name"),
+        ('proxy-protocol = ["a b"]', "proxy-protocol"),
+    ],
+)
+def test_what_does_not_go_together_at_an_entrypoint_is_told(line, message):
+    with pytest.raises(SettingsError, match=message):
+        parse({"c": f'[entrypoints.x]\nbind=[":1"]\n{line}'})

@@ -141,3 +141,82 @@ def test_the_same_path_on_another_entrypoint_is_no_conflict():
     two = pod("two", host="a.test", port="1", entrypoint="internal")
 
     assert resolved(one, two).problems == ()
+
+
+# ---- TLS that ends here, and TLS that is passed on ------------------------------------------
+
+TLS = """
+[entrypoints.web]
+bind = [":80"]
+[entrypoints.websecure]
+bind = [":443"]
+tls = true
+"""
+
+
+def with_tls(*workloads, served=None):
+    return resolve(translate(workloads, settings(TLS), {}).claims, served or {})
+
+
+def places(resolution):
+    return {s.name: sorted(f"{m.entrypoint} {m}" for m in s.matches) for s in resolution.shares}
+
+
+def passed(name, created, host="a.test"):
+    return pod(name, host=host, port="1", created=created, mode="passthrough")
+
+
+def test_a_host_is_passed_on_for_all_its_paths():
+    resolution = with_tls(
+        passed("old", 1), pod("new", host="a.test,b.test", path="/x", port="1", created=2)
+    )
+
+    assert places(resolution) == {
+        "old": ["websecure a.test/"],
+        "new": ["web a.test/x", "web b.test/x", "websecure b.test/x"],
+    }
+    (problem,) = resolution.problems
+    assert (problem.id, problem.subject) == ("PX204", 'pod "new"')
+    assert "both the same proxyctl.mode" in problem.fix
+
+
+def test_a_path_that_is_served_keeps_its_host_from_being_passed_on():
+    match = Match(entrypoint="websecure", host="a.test", path="/x")
+    old = pod("old", host="a.test", path="/x", port="1", created=2)
+
+    resolution = with_tls(passed("new", 1), old, served={match: "pod//old-id/"})
+
+    assert places(resolution) == {"old": ["web a.test/x", "websecure a.test/x"]}
+    assert [p.subject for p in resolution.problems] == ['pod "new"']
+
+
+def test_another_name_is_contested_like_a_host():
+    moves = pod("moves", **{"host": "a.test", "redirect-from": "b.test", "created": 2}, port="1")
+
+    resolution = with_tls(moves, pod("b", host="b.test", port="1", created=1))
+
+    assert {s.name: s.moved for s in resolution.shares} == {"b": (), "moves": ()}
+    assert [(p.id, p.subject) for p in resolution.problems] == [("PX204", 'pod "moves"')]
+
+
+def test_other_names_belong_to_the_share_of_their_workload():
+    labels = {"host": "a.test", "redirect-from": "b.test", "group": "shop", "port": "1"}
+    one, two = pod("one", created=1, **labels), pod("two", created=2, **labels)
+
+    (share,) = with_tls(one, two).shares
+
+    assert [str(match) for match in share.moved] == ["b.test/", "b.test/"]
+    assert len(share.claims) == 2
+
+
+def test_who_lost_its_host_does_not_keep_other_names_from_others():
+    loser = pod("loser", **{"host": "a.test", "redirect-from": "b.test", "created": 2}, port="1")
+    others = (
+        pod("a", host="a.test", port="1", created=1),
+        pod("b", host="b.test", port="1", created=3),
+    )
+
+    resolution = with_tls(loser, *others)
+
+    assert sorted(places(resolution)) == ["a", "b"]
+    assert all("loser" not in uid for uid in resolution.owners.values())

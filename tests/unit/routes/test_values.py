@@ -13,6 +13,7 @@ WORDS = (
     values.parse_hosts, values.parse_hostname, values.parse_path, values.parse_duration,
     values.parse_sources, values.parse_header_name, values.parse_cookie_name, values.parse_status,
     values.parse_health, values.parse_hold, values.parse_host_header, values.parse_rate,
+    values.parse_hsts,
 )  # fmt: skip
 
 
@@ -154,3 +155,16 @@ def test_headers_that_frame_a_message_are_not_for_labels(name):
 )  # fmt: skip
 def test_truth_has_many_words(text, value):
     assert values.parse_bool(text) is value
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("off", 0), ("1h", 3600), ("365d", 31_536_000), ("1500ms", 1)]
+)
+def test_hsts_is_told_in_seconds(text, seconds):
+    assert values.parse_hsts(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "365", "0s", "10ms", "4000d", "1y", "1h; x"])
+def test_hsts_is_a_duration(text):
+    with pytest.raises(ValueError, match="365d"):
+        values.parse_hsts(text)
