@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from proxyctl.decision import Decision, Keyring, decide
+from proxyctl.decision import Decision, Keyring, decide, draw
 from proxyctl.files.memory import Memory
 from proxyctl.files.templates import merged
 from proxyctl.plan.part import Part
@@ -20,13 +20,14 @@ from proxyctl.plan.quarantine import culprits, suspects
 from proxyctl.problems import ConfigRejected, HAProxyUnavailable, Problem
 from proxyctl.recent import Recent
 from proxyctl.routes.claims import translate
+from proxyctl.routes.conflicts import Share
 from proxyctl.routes.workload import Workload
 from proxyctl.settings import Settings
 from proxyctl.standing import MANY, Change, Standing, passes
 from proxyctl.state.certificates import Choice, alone
 from proxyctl.state.desired import desired
 from proxyctl.state.digest import digest
-from proxyctl.state.model import CERTS, Global
+from proxyctl.state.model import CERTS, Desired, Global
 from proxyctl.state.render import CONFIG, Rendered
 from proxyctl.state.spares import SHAPING_TEMPLATES
 from proxyctl.status import troubles
@@ -97,6 +98,17 @@ class Admission:
         except ConfigRejected:
             return None
         return replace(decision, problems=(*self.problems, *decision.problems))
+
+    def draw(self, shares: Iterable[Share], memory: Memory) -> tuple[Desired, Rendered]:
+        """Return what HAProxy is to be for *shares*. Changes nothing: for any thread."""
+        return draw(
+            shares,
+            self._settings,
+            self._identity_with(self.templates),
+            memory,
+            merged(self.templates),
+            stock=self._keyring.stock,
+        )
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -217,19 +229,21 @@ class Admission:
         admitted = [
             w for w in workloads if w not in self._quarantine and (only is None or w.uid in only)
         ]
-        identity = self._identity
-        if SHAPING_TEMPLATES & templates.keys():
-            # A spare backend would not look as the administrator wants backends to look.
-            identity = replace(identity, spares=())
         return decide(
             admitted,
             self._settings,
-            identity,
+            self._identity_with(templates),
             memory,
             merged(templates),
             keyring=self._keyring,
             recent=self._recent,
         )
+
+    def _identity_with(self, templates: Mapping[str, str]) -> Global:
+        if SHAPING_TEMPLATES & templates.keys():
+            # A spare backend would not look as the administrator wants backends to look.
+            return replace(self._identity, spares=())
+        return self._identity
 
     def _check(self, rendered: Rendered) -> None:
         read = (t for n, t in sorted(rendered.texts.items()) if n == CONFIG or n.startswith(CERTS))

@@ -69,7 +69,7 @@ class House:
 
     def told(self) -> View:
         """Return what is known, with what changes between cycles as of now. For any thread."""
-        return replace(self.reconciler.view, old_workers=self.proxy.old_workers())
+        return replace(self.reconciler.told(), old_workers=self.proxy.old_workers())
 
 
 def build(settings: Settings, folders: Folders, *, read_only: bool) -> House:

@@ -88,6 +88,24 @@ def decide(  # noqa: PLR0913 - the parts of the house
     )
 
 
+def draw(  # noqa: PLR0913 - the parts of the house
+    shares: Iterable[Share],
+    settings: Settings,
+    identity: Global,
+    memory: Memory,
+    templates: Mapping[str, str],
+    *,
+    stock: Stock,
+) -> tuple[Desired, Rendered]:
+    """Return what HAProxy should be for *shares* with the certificates that there are."""
+    shares = tuple(shares)
+    tls = settings.haproxy.frontends and tls_entrypoints(settings)
+    none = Choice(challenges=stock.challenges)
+    choice = choose(asks(shares, settings), stock) if tls else none
+    wanted = desired(shares, settings, identity, dict(memory.overrides), choice)
+    return wanted, render(wanted, templates, stock.pems)
+
+
 def _chosen(shares: Iterable[Share], settings: Settings, keyring: Keyring) -> Choice:
     """Return the certificates to serve; what is lacking is made. None where nobody speaks TLS."""
     if not settings.haproxy.frontends or not tls_entrypoints(settings):

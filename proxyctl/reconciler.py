@@ -121,6 +121,14 @@ class Reconciler:
         ring = frozenset({Ring("quiet")})
         return self._turned(self._recorded(view, ring, milliseconds=_ms_since(begin)))
 
+    def told(self) -> View:
+        """Return the view, with the texts as they would be written now. For any thread."""
+        view, memory = self.view, self.memory
+        if view.drawn:
+            return view
+        wanted, rendered = self._admission.draw(view.shares, memory)
+        return replace(view, desired=wanted, rendered=rendered, drawn=True)
+
     @property
     def due(self) -> float:
         """Return when there is something to do though nothing rings, on the clock.
@@ -175,7 +183,7 @@ class Reconciler:
             return None
         standing.take(workloads, draft.decision, draft.uids)
         self.settled = False
-        return self._decided_partly(_with(self.view, delivered), standing)
+        return replace(self._decided_partly(_with(self.view, delivered), standing), drawn=False)
 
     def _at_once(self) -> View | None:
         """Do what the runtime API can do; None if that cannot be decided without a check."""
@@ -227,6 +235,7 @@ class Reconciler:
                 shares=decision.resolution.shares,
                 desired=decision.desired,
                 rendered=decision.rendered,
+                drawn=True,
             )
         )
 

@@ -77,6 +77,8 @@ class View:
     """uid of a workload that starts again and again -> what is known of it."""
     desired: Desired | None = None
     rendered: Rendered | None = None
+    drawn: bool = True
+    """Whether `desired` and `rendered` tell of these shares; else of what was before a moment."""
     stock: Stock = field(default_factory=Stock, repr=False)
     """The certificates that there are, with their keys: only `answers` makes something public."""
     running: Running = Running(alive=False)  # noqa: RUF009 - frozen

@@ -97,6 +97,8 @@ def test_part_by_part_is_the_whole(steps):
         for what in ("workloads", "claims", "good", "owners", "shares", "names"):
             assert getattr(standing, what) == getattr(again, what), what
         assert set(standing.all_problems()) == set(again.all_problems())
+        told = reconciler.told()
+        assert (told.desired, told.rendered) == (whole.desired, whole.rendered)
         left = make_plan(whole.desired, whole.rendered, proxy.observe())
         assert not any(isinstance(step, Reload) for step in left.steps)
         # Whether somebody else still needs a certificate is for a decision about everything.
