@@ -7,7 +7,7 @@
     maps/tcp.map             entrypoint → backend
 
 An entrypoint with routes of mode passthrough has two frontends: one that looks at the name, and,
-behind it, the one that it had before, in which TLS ends (docs/decisions/0006).
+behind it, the one that it had before, in which TLS ends (docs/decisions/0007).
 """
 
 from collections import defaultdict
