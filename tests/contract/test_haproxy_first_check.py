@@ -16,6 +16,7 @@ from proxyctl.haproxy.files import write
 from proxyctl.plan.planner import make_plan
 from proxyctl.plan.steps import AddServer, Reload
 from proxyctl.state.model import Global
+from tests.fakes.keyring import FakeKeyring
 from tests.pipeline import pod, settings, stopped
 
 pytestmark = pytest.mark.contract
@@ -88,7 +89,9 @@ def world(tmp_path):
         text = SETTINGS.format(port=one.ports["port"])
 
         def decided(*pods):
-            return decide(pods, settings(text), identity, Memory(), packaged())
+            return decide(
+                pods, settings(text), identity, Memory(), packaged(), keyring=FakeKeyring()
+            )
 
         def to(*pods):
             found = decided(*pods)
