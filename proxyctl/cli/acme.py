@@ -34,7 +34,7 @@ def acme() -> None:
 def _parts(options: Options) -> "tuple[Acme, Shelf]":
     """Return the settings and the folders, and nobody else works on them until we end."""
     from proxyctl.acme.shelf import Shelf, explained
-    from proxyctl.files.lock import Lock
+    from proxyctl.files.lock import AlreadyRunning, Lock
 
     missing = [name for name in ("acme", "josepy") if find_spec(name) is None]
     if missing:
@@ -48,7 +48,13 @@ def _parts(options: Options) -> "tuple[Acme, Shelf]":
     shelf = Shelf(folders.run, folders.state)
     lock = shelf.home / "lock"
     with explained(lock):
-        Lock(lock).take()
+        try:
+            Lock(lock).take()
+        except AlreadyRunning:
+            raise AlreadyRunning(
+                "the engine is at work already (systemctl status proxyctl-acme); nothing was "
+                "done: try again when it has ended"
+            ) from None
     return settings.acme, shelf
 
 

@@ -1,10 +1,12 @@
 """Pebble (the ACME test server) with its DNS in the lab's network: every name is 127.0.0.1."""
 
 import json
+import shutil
 import signal
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
 from podman_lab import Lab, LabProcess, eventually
 
 from tests.fakes.authority import Authority
@@ -23,6 +25,8 @@ class LabPebble:
     """The CA, which asks HAProxy's port 80 for its challenges."""
 
     def __init__(self, lab: Lab) -> None:
+        if not shutil.which("pebble-challtestsrv"):
+            pytest.fail("pebble is missing: `make install` as root installs it (package pebble)")
         self._lab = lab
         authority = Authority()
         lab.write(HTTPS_ROOT, authority.root_pem.decode())

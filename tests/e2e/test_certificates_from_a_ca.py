@@ -231,6 +231,19 @@ def test_a_name_that_leads_elsewhere_is_told_and_http_goes_on(
     assert "PX606" not in lab.proxyctl("status").stdout
 
 
+def test_a_wildcard_that_cannot_be_proven_costs_the_name_beside_it_nothing(
+    lab: Lab, service: LabProcess
+) -> None:
+    publish(lab, "gitea", f"host={HOST},*.{HOST}")
+    wants(lab, HOST, f"*.{HOST}")
+
+    assert lab.proxyctl("acme", "run").returncode == 1
+
+    eventually(lambda: is_served(lab, f"https://{HOST}/", "gitea"))
+    assert "PX612" in lab.proxyctl("status").stdout
+    assert stands(lab, HOST)["state"] == "valid"
+
+
 def test_a_ca_that_is_gone_costs_nothing_that_is_there(
     lab: Lab, ca: LabPebble, service: LabProcess
 ) -> None:
