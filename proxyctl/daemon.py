@@ -11,7 +11,7 @@ from pathlib import Path
 
 from proxyctl import overrides
 from proxyctl.delivery import NEVER
-from proxyctl.files import memory, secret, templates, wanted
+from proxyctl.files import issuance, memory, secret, templates, wanted
 from proxyctl.files.certificates import Keyring, Places
 from proxyctl.files.lock import Lock
 from proxyctl.files.static import StaticSource
@@ -31,6 +31,7 @@ from proxyctl.reconciler import Reconciler
 from proxyctl.settings import Settings, Socket
 from proxyctl.state.model import Global
 from proxyctl.status import log as logs
+from proxyctl.status.issuance import with_report
 from proxyctl.status.notify import Notifier
 from proxyctl.status.server import StatusServer
 from proxyctl.status.view import View
@@ -66,10 +67,14 @@ class House:
     reconciler: Reconciler
     proxy: HAProxy
     sources: tuple[PodmanSource, ...]
+    engine_status: Path
 
     def told(self) -> View:
         """Return what is known, with what changes between cycles as of now. For any thread."""
-        return replace(self.reconciler.told(), old_workers=self.proxy.old_workers())
+        view = replace(self.reconciler.told(), old_workers=self.proxy.old_workers())
+        if view.settings.acme is None:
+            return view
+        return with_report(view, issuance.read(self.engine_status))
 
 
 def build(settings: Settings, folders: Folders, *, read_only: bool) -> House:
@@ -87,7 +92,7 @@ def build(settings: Settings, folders: Folders, *, read_only: bool) -> House:
         memory=memory.load(_memory_file(folders)),
         keyring=Keyring(Places.of(folders), time.time, read_only=read_only),
     )
-    return House(settings, reconciler, proxy, sources)
+    return House(settings, reconciler, proxy, sources, folders.acme_status)
 
 
 def _podman_source(socket: Socket, settings: Settings) -> PodmanSource:

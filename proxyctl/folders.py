@@ -35,6 +35,11 @@ class Folders:
         return self.state / "certs" / "acme"
 
     @property
+    def acme_status(self) -> Path:
+        """Return the file in which the engine tells how certificates from a CA stand."""
+        return self.state / "acme" / "status.json"
+
+    @property
     def challenges(self) -> Path:
         """Return the folder of tokens that a CA will ask for."""
         return self.run / "acme" / "challenges"

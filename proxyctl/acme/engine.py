@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from proxyctl.acme import account, keys, records, wishes
+from proxyctl.acme import account, keys, records, troubles, wishes
 from proxyctl.acme.ca import Ca
 from proxyctl.acme.issuing import Issuing
 from proxyctl.acme.proofs import Prover
@@ -37,12 +37,20 @@ class Engine:
     """The certificates of one host, at one CA. For one run."""
 
     def __init__(
-        self, settings: Acme, shelf: Shelf, *, tell: Callable[[str], None], now: bool = False
+        self,
+        settings: Acme,
+        shelf: Shelf,
+        *,
+        tell: Callable[[str], None],
+        now: bool = False,
+        renew: Iterable[str] = (),
     ) -> None:
+        """Get what is due; `now`: without waiting out pauses. `renew`: these only, due or not."""
         self._settings = settings
         self._shelf = shelf
         self._tell = tell
-        self._impatient = now
+        self._renew = frozenset(renew)
+        self._impatient = now or bool(self._renew)
         self._ca: Ca | Trouble | None = None
         """The CA once it was needed, or why there is none in this run."""
         self._records: dict[str, Record] = {}
@@ -68,6 +76,8 @@ class Engine:
                 break  # what changes while we run does not ring systemd's bell again
             seen = data
             outlooks = self._round(data)
+        unknown = self._renew - {item.wish.name for item in outlooks}
+        self._problems.update(dict.fromkeys(map(troubles.not_wanted, sorted(unknown))))
         errors = [item.record.last_error for item in outlooks if item.record.last_error]
         return Outcome(tuple(self._issued), tuple(dict.fromkeys((*self._problems, *errors))))
 
@@ -97,7 +107,7 @@ class Engine:
         return tuple(outlooks.values())
 
     def _may_try(self, item: Outlook) -> bool:
-        if item.wish.name in self._tried:
+        if item.wish.name in self._tried or (self._renew and item.wish.name not in self._renew):
             return False
         return self._impatient or may_try(item.record.next_try, datetime.now(UTC))
 
@@ -126,6 +136,7 @@ class Engine:
             window=record.window if record.window_serial == serial else None,
             other_ca=record.directory not in {"", self._settings.url},
             revoked=bool(serial) and record.revoked == serial,
+            asked_for=wish.name in self._renew and wish.name not in self._tried,
         )
 
     def _settled(self, item: Outlook) -> Outlook:

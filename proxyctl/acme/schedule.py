@@ -93,11 +93,13 @@ def judge(  # noqa: PLR0913 - all that there is to know about one certificate
     window: Window | None = None,
     other_ca: bool = False,
     revoked: bool = False,
+    asked_for: bool = False,
 ) -> Judgement:
     """Return what to do about the certificate for *hosts*.
 
     `failed` tells that the last try failed, `other_ca` that *held* is another CA's than the one in
-    the settings (staging, for example), `revoked` that *held* was taken back.
+    the settings (staging, for example), `revoked` that *held* was taken back, `asked_for` that a
+    person wants another one.
     """
     if held is None:
         state = State.FAILED if failed else State.WAITING
@@ -112,6 +114,8 @@ def judge(  # noqa: PLR0913 - all that there is to know about one certificate
         reason = "it is another CA's"
     elif now >= renewal:
         reason = "its time has come"
+    elif asked_for:
+        reason = "its renewal is asked for"
     if now >= held.not_after:
         return Judgement(state=State.EXPIRED, reason="it has expired", renew_at=renewal)
     state = State.RENEWING if reason else State.VALID

@@ -248,3 +248,16 @@ def unknown_certificate(name: str, path: str) -> Problem:
         effect="nothing was revoked",
         fix="the names are those of the files in that folder, without .pem",
     )
+
+
+def not_wanted(name: str) -> Problem:
+    """It is to be renewed, and no route wants it."""
+    return Problem(
+        id="PX617",
+        subject=certificate(name),
+        summary="is not wanted from the CA: no route with that name asks for it",
+        where="proxyctl cert renew",
+        effect="it is not renewed; nothing else changes",
+        fix="proxyctl cert ls shows the names; a certificate of the folder is renewed by whoever "
+        "put it there",
+    )

@@ -2,7 +2,7 @@
 
 # ruff: noqa: PLC0415 - what is heavy is imported when it is needed: see proxyctl.cli
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -34,7 +34,7 @@ def acme() -> None:
 def _parts(options: Options) -> "tuple[Acme, Shelf]":
     """Return the settings and the folders, and nobody else works on them until we end."""
     from proxyctl.acme.shelf import Shelf, explained
-    from proxyctl.files.lock import Lock
+    from proxyctl.files.lock import AlreadyRunning, Lock
 
     missing = [name for name in ("acme", "josepy") if find_spec(name) is None]
     if missing:
@@ -48,7 +48,13 @@ def _parts(options: Options) -> "tuple[Acme, Shelf]":
     shelf = Shelf(folders.run, folders.state)
     lock = shelf.home / "lock"
     with explained(lock):
-        Lock(lock).take()
+        try:
+            Lock(lock).take()
+        except AlreadyRunning:
+            raise AlreadyRunning(
+                "the engine is at work already (systemctl status proxyctl-acme); nothing was "
+                "done: try again when it has ended"
+            ) from None
     return settings.acme, shelf
 
 
@@ -74,11 +80,22 @@ def run(options: Options, *, now: bool) -> int:
 
     Exit codes: 0 all is well or waits, 1 something is wrong, 69 the extra `acme` is missing.
     """
+    return run_engine(options, now=now)
+
+
+def run_engine(options: Options, *, now: bool = False, renew: Sequence[str] = ()) -> int:
+    """Turn the engine once, tell what it did, and return the exit code.
+
+    `now`: without waiting out pauses. `renew`: only these certificates, whether due or not.
+    """
     with _told(options):
         settings, shelf = _parts(options)
         from proxyctl.acme.engine import Engine
 
-        outcome = Engine(settings, shelf, tell=lambda line: remark(options, line), now=now).run()
+        engine = Engine(
+            settings, shelf, tell=lambda line: remark(options, line), now=now, renew=renew
+        )
+        outcome = engine.run()
     screen = Screen(options.color)
     if options.json:
         problems = [problem.as_json() for problem in outcome.problems]
@@ -101,12 +118,12 @@ def revoke(options: Options, name: str, reason: str) -> None:
 
     If it is still wanted, the next `proxyctl acme run` gets another one, with another key.
     """
-    from proxyctl.acme import wishes
+    take_back(options, name, reason)
 
-    try:
-        known = wishes.host_name(name)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
+
+def take_back(options: Options, name: str, reason: str) -> None:
+    """Revoke a certificate at the CA, and say what becomes of its file."""
+    known = certificate_name(name)
     with _told(options):
         settings, shelf = _parts(options)
         from proxyctl.acme import revoking
@@ -114,6 +131,18 @@ def revoke(options: Options, name: str, reason: str) -> None:
         stays = revoking.revoke(settings, shelf, known, reason)
     rest = "it is served until the next run has replaced it: proxyctl acme run"
     remark(options, f"{known} is revoked; {rest if stays else 'its file is removed'}")
+
+
+def certificate_name(name: str) -> str:
+    """Return the name of a certificate from the CA, as `cert ls` shows it or without acme@."""
+    from proxyctl.acme import wishes
+
+    known = name.removeprefix("acme@")
+    star, _, parent = known.partition(".")
+    try:
+        return wishes.host_name(f"*.{parent}" if star == "_wildcard" else known)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @acme.command(cls=Verb)

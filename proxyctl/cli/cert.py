@@ -2,6 +2,7 @@
 
 # ruff: noqa: PLC0415 - what is heavy is imported when it is needed: see proxyctl.cli
 
+from collections.abc import Iterable
 from pathlib import Path
 from time import gmtime, strftime
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from proxyctl.cli.context import Options, VerbGroup, ask, remark, service_socket
-from proxyctl.cli.layout import certificates_text
+from proxyctl.cli.layout_certificates import certificates_text
 from proxyctl.cli.output import Screen
 from proxyctl.problems import ProxyctlError
 from proxyctl.status import client
@@ -41,7 +42,7 @@ def ls(options: Options) -> None:
     if options.json:
         screen.json(document)
         return
-    if document["items"]:
+    if document["items"] or document.get("wanted"):
         screen.write(certificates_text(screen, document))
     if not document["tls"]:
         remark(options, "no entrypoint of config.toml has tls = true: none of them is served")
@@ -91,22 +92,65 @@ def _checked(name: str) -> str:
 def complete_names(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Return the names of the folder's certificates: only of a service that answers at once."""
+    """Return the names of the folder's certificates."""
     del param
+    items = _known(ctx).get("items", ())
+    return _completed((row["name"] for row in items if row["kind"] == "folder"), incomplete)
+
+
+def complete_wanted(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the names of the certificates from the CA."""
+    del param
+    return _completed((one["name"] for one in _known(ctx).get("wanted", ())), incomplete)
+
+
+def _known(ctx: click.Context) -> dict[str, Any]:
+    """Return what there is: only of a service that answers at once."""
     try:
-        document = client.get(service_socket(ctx.ensure_object(Options)), _PATH, timeout=1)
+        return client.get(service_socket(ctx.ensure_object(Options)), _PATH, timeout=1)
     except ProxyctlError:
-        return []
-    names = sorted(row["name"] for row in document["items"] if row["kind"] == "folder")
-    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+        return {}
+
+
+def _completed(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
+
+
+@cert.command()
+@click.argument("names", metavar="[NAME]…", nargs=-1, shell_complete=complete_wanted)
+@click.pass_obj
+def renew(options: Options, names: tuple[str, ...]) -> int:
+    """Renew certificates from the CA now, whether they are due or not.
+
+    Without NAME: only those that are due, or are waiting after a failure. A CA limits how many it
+    issues for the same hosts (Let's Encrypt: 5 in a week).
+
+    Exit codes: as `proxyctl acme run`, which it is.
+    """
+    from proxyctl.cli.acme import certificate_name, run_engine
+
+    return run_engine(options, now=True, renew=[certificate_name(name) for name in names])
 
 
 @cert.command()
 @click.argument("name", shell_complete=complete_names)
+@click.option("--revoke", is_flag=True, help="One from the CA: tell the CA to take it back.")
 @click.pass_obj
-def rm(options: Options, name: str) -> None:
-    """Remove a certificate from the folder; its hosts get the next best one, at run time."""
+def rm(options: Options, name: str, *, revoke: bool) -> None:
+    """Remove a certificate from the folder; its hosts get the next best one, at run time.
+
+    With --revoke it is one from the CA, as by `proxyctl acme revoke`: its file goes, unless it is
+    still wanted, and then the next run replaces it.
+    """
     from proxyctl.files import imports
+
+    if revoke:
+        from proxyctl.cli.acme import take_back
+
+        take_back(options, name, "unspecified")
+        return
 
     files = imports.remove(_checked(name), _folder(options))
     for path in files:

@@ -1,6 +1,5 @@
 """Documents as text for a person: status, routes, changes, plans. Pure."""
 
-from time import gmtime, strftime
 from typing import Any
 
 from proxyctl.cli.output import Screen, clock, counted, duration, flapping, problem_text
@@ -21,6 +20,9 @@ def status_text(screen: Screen, document: Document) -> str:
     rows.append(("routes", up + ("      proxyctl ls" if routes["total"] else "")))
     if document.get("certificates", {}).get("served"):
         rows.append(("certs", _certificates(document["certificates"], document["time"])))
+    if from_ca := document.get("certificates", {}).get("from_ca"):
+        told = ", ".join(f"{number} {state}" for state, number in from_ca.items())
+        rows.append(("acme", f"{told}      proxyctl cert ls"))
     rows += [("flapping", _flapping(screen, one)) for one in document["flapping"]]
     if document["pending"]:
         steps = counted(len(document["pending"]), "step")
@@ -72,24 +74,6 @@ def _certificates(told: Document, now: float) -> str:
         when = f"expires in {duration(left)}" if left > 0 else "has expired"
         parts.append(f"{told['first_to_expire']} {when}")
     return ", ".join(parts) + "      proxyctl cert ls"
-
-
-def certificates_text(screen: Screen, document: Document) -> str:
-    """Return the table of `proxyctl cert ls`."""
-    rows = [
-        (
-            row["name"],
-            ",".join(row["served_for"]) or ("(no other name)" if row["default"] else "-"),
-            strftime("%Y-%m-%d", gmtime(row["not_after"])),
-            str(row["days"]),
-            row["key_type"],
-            row["state"] if row["loaded"] or row["state"] != "ok" else "PENDING",
-            row["source"],
-        )
-        for row in document["items"]
-    ]
-    headers = ("NAME", "SERVED FOR", "EXPIRES", "DAYS", "KEY", "STATE", "FROM")
-    return screen.table(headers, rows)
 
 
 def _source(screen: Screen, source: Document) -> str:

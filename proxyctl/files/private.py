@@ -18,16 +18,19 @@ class Content:
     """Whether everybody on this host may read it."""
 
 
-def read(path: Path) -> Content:
-    """Return a regular file; raises OSError for anything else, which could hold us for ever."""
+def read(path: Path, *, largest: int = LARGEST) -> Content:
+    """Return a regular file of at most `largest` bytes.
+
+    Raises OSError for anything else, which could hold us for ever.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor has no path
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise OSError("not a regular file")
-        if status.st_size > LARGEST:
-            raise OSError(f"larger than {LARGEST} bytes")
-        return Content(file.read(LARGEST + 1), bool(status.st_mode & stat.S_IROTH))
+        if status.st_size > largest:
+            raise OSError(f"larger than {largest} bytes")
+        return Content(file.read(largest + 1), bool(status.st_mode & stat.S_IROTH))
 
 
 def write(path: Path, data: bytes, *, durable: bool = True) -> None:

@@ -236,7 +236,10 @@ def _certificates(
 
 
 def wanted(shares: Iterable[Share], settings: Settings, stock: Stock) -> tuple[Wanted, ...]:
-    """Return what is to be had from a CA: the hosts of each route that the folder has not got."""
+    """Return what is to be had from a CA: the hosts of each route that the folder has not got.
+
+    Wildcards are a certificate of their own: where they cannot be proven, the others have theirs.
+    """
     entrypoints = tls_entrypoints(settings)
     chooser = _Chooser(stock)
     found: dict[str, Wanted] = {}
@@ -244,14 +247,24 @@ def wanted(shares: Iterable[Share], settings: Settings, stock: Stock) -> tuple[W
         if _wish(share) != "auto":
             continue
         matched = _hosts(share, entrypoints)
-        route = share.claims[0].route
-        named = (*route.host, *route.redirect_from)
-        hosts = tuple(h for h in named if h in matched and h != "*")
-        hosts = tuple(h for h in hosts if not chooser.is_covered(h))
-        if hosts:
-            subject = share.claims[0].workload.subject
-            found.setdefault(hosts[0], Wanted(name=hosts[0], hosts=hosts, route=subject))
+        routes = (claim.route for claim in share.claims)
+        named = (host for route in routes for host in (*route.host, *route.redirect_from))
+        lacking = [h for h in named if h in matched and h != "*" and not chooser.is_covered(h)]
+        subject = share.claims[0].workload.subject
+        for hosts in _apart(lacking):
+            # Another path of the same host may bring more names.
+            before = found.get(hosts[0], Wanted(name=hosts[0], hosts=(), route=subject))
+            together = tuple(dict.fromkeys((*before.hosts, *hosts)))
+            found[hosts[0]] = replace(before, hosts=together)
     return tuple(one for _, one in sorted(found.items()))
+
+
+def _apart(hosts: Iterable[str]) -> Iterator[tuple[str, ...]]:
+    """Yield the hosts that are no wildcards, and those that are; neither if there is none."""
+    every = tuple(hosts)
+    for wild in (False, True):
+        if alike := tuple(host for host in every if host.startswith("*.") is wild):
+            yield alike
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from proxyctl.state.digest import digest
 from proxyctl.state.render import CONFIG
 from proxyctl.status import troubles
 from proxyctl.status.excerpt import map_rows_of, sections_of
+from proxyctl.status.issuance import states
 from proxyctl.status.rows import rows
 from proxyctl.status.view import Change, SourceState, View
 
@@ -99,6 +100,7 @@ def _certificates(view: View) -> Document:
         "made_here": len(every) - len(others),
         "first_to_expire": first.name if first else "",
         "expires": first.not_after if first else 0,
+        "from_ca": states(view.issuances),
     }
 
 

@@ -1,23 +1,31 @@
 """What is told about certificates: names, dates and where they come from. Never a key. Pure."""
 
 from proxyctl.state.certificates import DEFAULT, Offer, tls_entrypoints
+from proxyctl.state.issuance import offer_name
 from proxyctl.state.model import Certificate
 from proxyctl.status.answers import Document, document
+from proxyctl.status.issuance import as_document, in_words, of_hosts
 from proxyctl.status.view import View
 
 _DAY = 86_400.0
 
 
 def certificates(view: View) -> Document:
-    """Return a row for each certificate that there is, those that expire first before others."""
+    """Return a row for each certificate that there is, those that expire first before others.
+
+    `wanted` of a row names the entry of `wanted` that tells how it stands with its renewal.
+    """
     served = {one.name: one for one in view.desired.certificates} if view.desired else {}
+    stands = {offer_name(one.name): one.name for one in view.issuances}
     rows = [
-        _row(view, offer, served.get(offer.name))
+        _row(view, offer, served.get(offer.name)) | {"wanted": stands.get(offer.name, "")}
         for offer in view.stock.offers
         if offer.kind != "internal" or offer.name in served
     ]
     rows.sort(key=lambda row: (row["name"] == DEFAULT, row["not_after"], row["name"]))
-    return document("CertificateList", tls=bool(tls_entrypoints(view.settings)), items=rows)
+    wanted = [as_document(one) for one in view.issuances]
+    tls = bool(tls_entrypoints(view.settings))
+    return document("CertificateList", tls=tls, items=rows, wanted=wanted)
 
 
 def _row(view: View, offer: Offer, served: Certificate | None) -> Document:
@@ -60,7 +68,8 @@ def certificate_of(view: View, entrypoint: str, host: str) -> str:
         for one in view.desired.certificates:
             if name in one.hosts:
                 days = int((one.not_after - view.time) // _DAY)
-                return f"{one.name}      {one.source}, {_remaining(days)}"
+                told = f"{one.name}      {one.source}, {_remaining(days)}"
+                return "; ".join([told, *map(in_words, of_hosts(view, [host]))])
     return "none for this host: clients get the default one, and do not trust it"
 
 

@@ -18,6 +18,7 @@ from proxyctl.status import troubles
 from proxyctl.status.answers import Document, changes
 from proxyctl.status.certificates import certificate_of
 from proxyctl.status.excerpt import span_of
+from proxyctl.status.issuance import of_hosts, problems_of
 from proxyctl.status.maps import redirect, redirects
 from proxyctl.status.rows import rows_of
 from proxyctl.status.urls import try_it, url
@@ -55,7 +56,7 @@ def explain_workload(view: View, workload: Workload) -> Document:
         "served": any(row["up"] for route in routes for row in route["servers"]),
         "labels": _labels(workload, claims),
         "routes": routes,
-        "problems": [problem.as_json() for problem in problems],
+        "problems": [problem.as_json() for problem in (*problems, *_of_the_ca(view, asked))],
         "flapping": _flapping(view, workload),
         "reasons": [
             *_reasons(workload, routes, problems, asks=bool(asked)),
@@ -130,6 +131,13 @@ def _certificates(view: View, won: Iterable[Match]) -> list[str]:
     """Return the certificates of the hosts that are served with TLS."""
     found = ((m.host, certificate_of(view, m.entrypoint, m.host)) for m in won)
     return list(dict.fromkeys(f"{host}: {text}" for host, text in found if text))
+
+
+def _of_the_ca(view: View, claims: Iterable[Claim]) -> tuple[Problem, ...]:
+    """Return what keeps its hosts' certificates from being had."""
+    hosts = {match.host for claim in claims for match in claim.matches}
+    found = (p for one in of_hosts(view, hosts) for p in problems_of(one))
+    return tuple(dict.fromkeys(found))
 
 
 def _redirects(view: View, share: Share) -> dict[str, str]:

@@ -14,6 +14,7 @@ from proxyctl.routes.conflicts import Share
 from proxyctl.routes.workload import Workload
 from proxyctl.settings import Settings
 from proxyctl.state.certificates import Stock
+from proxyctl.state.issuance import Issuance
 from proxyctl.state.model import Desired, OldWorker, Running
 from proxyctl.state.render import Rendered
 
@@ -81,6 +82,8 @@ class View:
     """Whether `desired` and `rendered` tell of these shares; else of what was before a moment."""
     stock: Stock = field(default_factory=Stock, repr=False)
     """The certificates that there are, with their keys: only `answers` makes something public."""
+    issuances: tuple[Issuance, ...] = ()
+    """How it stands with what is wanted from a CA."""
     running: Running = Running(alive=False)  # noqa: RUF009 - frozen
     old_workers: tuple[OldWorker, ...] = ()
     """Those that still finish what they had before a reload, the youngest first."""

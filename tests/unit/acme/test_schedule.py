@@ -64,7 +64,7 @@ def test_the_cas_word_counts_more_than_two_thirds():
     assert not judged(70 * DAY, window=late).due
 
 
-@pytest.mark.parametrize("why", ["other_ca", "revoked"])
+@pytest.mark.parametrize("why", ["other_ca", "revoked", "asked_for"])
 def test_what_must_be_replaced_is_due_before_its_time(why):
     assert judged(DAY, **{why: True}).state is State.RENEWING
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from proxyctl.cli import acme
+from proxyctl.files.lock import Lock
 
 
 @pytest.fixture
@@ -49,6 +50,15 @@ def test_an_empty_list_is_nothing_to_do_and_a_status_without_certificates(proxyc
 
     assert (code, json.loads(out)) == (0, {"issued": [], "problems": []})
     assert json.loads((host.state / "acme/status.json").read_text())["certificates"] == []
+
+
+def test_who_comes_while_it_is_at_work_is_told_that_nothing_was_done(proxyctl, host):
+    lock = Lock(host.state / "acme/lock")
+    lock.take()
+    code, _, err = proxyctl("-c", host(), "cert", "renew", "a.test")
+
+    assert code == 75
+    assert "nothing was done: try again" in err
 
 
 def test_a_folder_that_cannot_be_made_is_a_problem_and_no_traceback(proxyctl, host):

@@ -1,11 +1,15 @@
 import json
 import stat
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from proxyctl.acme.troubles import points_elsewhere
+from proxyctl.cli import acme
 from proxyctl.plan.planner import make_plan
+from proxyctl.state.issuance import Issuance
 from proxyctl.status.explain import explanation
 from tests.fakes.authority import Authority
 from tests.fakes.keyring import NOW, FakeKeyring, offer
@@ -145,3 +149,50 @@ def test_rm_knows_what_there_is_and_leaves_folders_alone(proxyctl, config, tmp_p
     assert proxyctl("-c", config.path, "cert", "rm", "../mine")[0] == 2
     assert proxyctl("-c", config.path, "cert", "rm", "linked")[0] == 0
     assert (folder / "mine" / "fullchain.pem").exists()
+
+
+def test_ls_tells_how_it_stands_with_those_from_a_ca(ask, view):
+    elsewhere = points_elsewhere("new.test", "new.test", "no answer")
+    again = datetime.fromtimestamp(NOW + 3600, UTC)
+    stands = (
+        Issuance(name="old.test", hosts=("old.test",), state="valid", renew_at=again),
+        Issuance(
+            name="new.test",
+            hosts=("new.test",),
+            route='pod "n"',
+            state="failed",
+            next_try=again,
+            last_error=elsewhere,
+        ),
+    )
+    seen = replace(view, issuances=stands)
+
+    lines = [" ".join(line.split()) for line in ask("cert", "ls", view=seen)[1].splitlines()]
+
+    assert lines[0] == "NAME SERVED FOR EXPIRES DAYS KEY STATE RENEWS FROM"
+    assert lines[-1] == 'new.test new.test - - - FAILED PX606 11-14 23:13 UTC pod "n"'
+    assert "acme      1 failed, 1 valid" in ask("status", view=seen)[1]
+
+
+def test_renew_and_revoke_take_names_as_cert_ls_shows_them(proxyctl, config, monkeypatch):
+    asked = []
+    monkeypatch.setattr(acme, "run_engine", lambda _, **how: asked.append(how["renew"]))
+
+    assert proxyctl("cert", "renew", "acme@_wildcard.a.test", "b.test")[0] == 0
+    assert proxyctl("cert", "renew", "../b")[0] == 2
+    assert asked == [["*.a.test", "b.test"]]
+    assert proxyctl("-c", config.path, "cert", "rm", "--revoke", "a.test")[0] == 78
+
+
+def test_renew_of_what_nobody_wants_asks_nobody_and_says_so(proxyctl, config, tmp_path):
+    with Path(config.path).open("a", encoding="utf-8") as file:
+        file.write("[acme]\nterms-agreed = true\n")
+    (tmp_path / "run/proxyctl/acme").mkdir(parents=True)
+    wanted = tmp_path / "run/proxyctl/acme/wanted.json"
+    wanted.write_text('{"version": 1, "certificates": [{"name": "a.test", "hosts": ["a.test"]}]}')
+
+    code, _, err = proxyctl("-c", config.path, "cert", "renew", "b.test")
+
+    assert code == 1
+    assert 'PX617: certificate "b.test" is not wanted' in err
+    assert "asking the CA" not in err

@@ -171,6 +171,28 @@ def test_what_the_folder_has_is_not_wanted_from_a_ca():
     ]
 
 
+def test_wildcards_are_wanted_apart_since_not_everybody_can_prove_them():
+    one = pod("a", host="a.test,*.a.test", port="80", **{"redirect-from": "www.a.test"})
+    shares = decided(one, text=TLS).resolution.shares
+
+    assert [(w.name, w.hosts) for w in wanted(shares, settings(TLS), Stock(time=NOW))] == [
+        ("*.a.test", ("*.a.test",)),
+        ("a.test", ("a.test", "www.a.test")),
+    ]
+
+
+def test_names_that_another_path_of_a_host_brings_are_wanted_too():
+    pods = (
+        pod("a", host="a.test", port="80"),
+        pod("b", host="a.test,b.test", path="/x", port="80"),
+    )
+    shares = decided(*pods, text=TLS).resolution.shares
+
+    assert [w.hosts for w in wanted(shares, settings(TLS), Stock(time=NOW))] == [
+        ("a.test", "b.test")
+    ]
+
+
 def test_keys_are_in_no_repr():
     decision = decided(
         pod("a", host="a.test", port="80"), text=TLS, keyring=FakeKeyring.of(offer("a.test"))
