@@ -284,8 +284,6 @@ class Reconciler:
         if view.applied or (view.haproxy_error and view.haproxy_error != self.view.haproxy_error):
             # Whom a spare stood for before, and stands for now.
             seen = (self.view.running, view.running)
-            # Whom a spare stood for before, and stands for now.
-            seen = (self.view.running, view.running)
             change = Change(
                 id=changes[-1].id + 1 if changes else 1,
                 time=view.time,
