@@ -1,37 +1,26 @@
-"""The composition root: builds the parts, joins them by a doorbell, and turns the loop."""
+"""Joins the parts by a doorbell, and turns the loop: threads, signals, systemd."""
 
 import logging
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 from proxyctl import overrides
 from proxyctl.delivery import NEVER
-from proxyctl.files import issuance, memory, secret, templates, wanted
-from proxyctl.files.certificates import Keyring, Places
+from proxyctl.files import memory, wanted
+from proxyctl.files.certificates import Places
 from proxyctl.files.lock import Lock
-from proxyctl.files.static import StaticSource
 from proxyctl.files.watch import Watch
 from proxyctl.folders import Folders
 from proxyctl.haproxy import scratch
-from proxyctl.haproxy.files import KEY_MODES, Layout
-from proxyctl.haproxy.process import EmbeddedProcess
-from proxyctl.haproxy.proxy import HAProxy
-from proxyctl.podman.client import PodmanApi
+from proxyctl.house import build, connector, events_file, memory_file
 from proxyctl.podman.events import EventThread
-from proxyctl.podman.events_file import EarlyBell, guess_path, owner_of, path_of_service
-from proxyctl.podman.source import PodmanSource
+from proxyctl.podman.events_file import EarlyBell
 from proxyctl.problems import HAProxyUnavailable, SettingsError, Severity
-from proxyctl.reading import Source
-from proxyctl.reconciler import Reconciler
-from proxyctl.settings import Settings, Socket
-from proxyctl.state.model import Global
+from proxyctl.settings import Settings
 from proxyctl.status import log as logs
-from proxyctl.status.issuance import with_report
 from proxyctl.status.notify import Notifier
 from proxyctl.status.server import StatusServer
 from proxyctl.status.view import View
@@ -50,122 +39,12 @@ SETTLE = (0.3, 3.0)
 """Seconds of quiet until the files follow what was done at run time, and at most."""
 QUIET = 60.0
 """Seconds without a change until a reload for good housekeeping may be made."""
-LONGEST_SOCKET = 90
-"""Characters: HAProxy appends a suffix to it, and a unix socket's path has 107."""
-
-_MASTER_SOCKETS = {
-    "own": "/run/proxyctl-haproxy/master.sock",
-    "attach": "/run/haproxy-master.sock",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class House:
-    """The parts of one service, built for one set of settings."""
-
-    settings: Settings
-    reconciler: Reconciler
-    proxy: HAProxy
-    sources: tuple[PodmanSource, ...]
-    engine_status: Path
-
-    def told(self) -> View:
-        """Return what is known, with what changes between cycles as of now. For any thread."""
-        view = replace(self.reconciler.told(), old_workers=self.proxy.old_workers())
-        if view.settings.acme is None:
-            return view
-        return with_report(view, issuance.read(self.engine_status))
-
-
-def build(settings: Settings, folders: Folders, *, read_only: bool) -> House:
-    """Build everything that reads and carries out. Writes nothing if `read_only`."""
-    sources = tuple(_podman_source(socket, settings) for socket in settings.podman.sockets)
-    every: tuple[Source, ...] = (*sources, StaticSource(folders.routes))
-    proxy = _proxy(settings, folders)
-    key = folders.state / "cookie.key"
-    reconciler = Reconciler(
-        settings=settings,
-        sources=every,
-        proxy=proxy,
-        overrides=lambda: templates.overrides(folders.templates),
-        identity=_identity(settings, folders, secret.peek(key) if read_only else secret.keep(key)),
-        memory=memory.load(_memory_file(folders)),
-        keyring=Keyring(Places.of(folders), time.time, read_only=read_only),
-    )
-    return House(settings, reconciler, proxy, sources, folders.acme_status)
-
-
-def _podman_source(socket: Socket, settings: Settings) -> PodmanSource:
-    return PodmanSource(socket.name, _connector(socket, settings), where=socket.path)
-
-
-def _connector(socket: Socket, settings: Settings) -> Callable[[], PodmanApi]:
-    return lambda: PodmanApi(socket.path, patience=settings.podman.timeout)
-
-
-def _events_file(socket: Socket) -> Path | None:
-    if socket.events_file:
-        return None if socket.events_file == "off" else Path(socket.events_file)
-    owner = owner_of(socket.path)
-    environment = os.environ if owner == os.geteuid() else {}
-    return path_of_service(socket.path) or guess_path(owner, environment)
-
-
-def _layout(settings: Settings, folders: Folders) -> Layout:
-    folder = Path(settings.haproxy.folder) if settings.haproxy.folder else folders.run / "haproxy"
-    mode = settings.haproxy.mode
-    default = _MASTER_SOCKETS.get(mode, str(folders.run / "haproxy-master.sock"))
-    master = Path(settings.haproxy.master_socket or default)
-    worker = master.with_name(f"{master.stem}-worker.sock")
-    has_own = mode != "attach" and len(str(worker)) <= LONGEST_SOCKET
-    return Layout(
-        folder=folder,
-        master_socket=master,
-        worker_socket=worker if has_own else None,
-        key_mode=KEY_MODES.get(mode, 0o600),
-        scratch=folders.run,
-    )
-
-
-def _proxy(settings: Settings, folders: Folders) -> HAProxy:
-    layout = _layout(settings, folders)
-    mode = settings.haproxy.mode
-    embedded = EmbeddedProcess(layout, binary=settings.haproxy.binary)
-    return HAProxy(
-        layout,
-        binary=settings.haproxy.binary,
-        process=embedded if mode == "embedded" else None,
-        before=tuple(map(Path, settings.haproxy.check_files)) if mode == "attach" else None,
-    )
-
-
-def _identity(settings: Settings, folders: Folders, cookie_key: str) -> Global:
-    return Global(
-        folder=str(_layout(settings, folders).folder),
-        owned=settings.haproxy.mode != "attach",
-        worker_socket=str(_layout(settings, folders).worker_socket or ""),
-        maxconn=settings.haproxy.maxconn,
-        hard_stop_after=settings.haproxy.hard_stop_after,
-        max_old_workers=settings.haproxy.max_old_workers,
-        log=settings.haproxy.log,
-        spares=_spares(settings.haproxy.spares),
-        cookie_key=cookie_key,
-    )
-
-
-def _spares(count: int) -> tuple[tuple[str, int], ...]:
-    few = max(1, count // 8)
-    return (("http", count), ("sticky", few), ("tcp", few)) if count else ()
 
 
 def _take(folders: Folders) -> None:
     """Become the one who changes things; raises AlreadyRunning."""
     Lock(folders.run / "lock").take()
     scratch.sweep(folders.run)
-
-
-def _memory_file(folders: Folders) -> Path:
-    return folders.run / "memory.json"
 
 
 # ---- what the command line asks for -----------------------------------------------------------
@@ -185,7 +64,7 @@ def apply_once(settings: Settings, folders: Folders, *, dry_run: bool) -> View:
     _take(folders)
     house = build(settings, folders, read_only=False)
     view = house.reconciler.once()
-    memory.Keeper(_memory_file(folders)).save(house.reconciler.memory)
+    memory.Keeper(memory_file(folders)).save(house.reconciler.memory)
     return view
 
 
@@ -251,7 +130,7 @@ class Service:
         self._notifier = Notifier()
         self._house = build(settings, folders, read_only=False)
         self._hung_up = False
-        self._keeper = memory.Keeper(_memory_file(folders))
+        self._keeper = memory.Keeper(memory_file(folders))
         self._problems: frozenset[object] = frozenset()
         self._retry = 0.0
         self._failures = 0
@@ -292,13 +171,13 @@ class Service:
         """Follow the events of every Podman of these settings."""
         settings = self._house.settings
         threads = [
-            EventThread(socket.name, _connector(socket, settings), self._wakeup)
+            EventThread(socket.name, connector(socket, settings), self._wakeup)
             for socket in settings.podman.sockets
         ]
         early = [
             EarlyBell(socket.name, self._wakeup, path)
             for socket in settings.podman.sockets
-            if (path := _events_file(socket))
+            if (path := events_file(socket))
         ]
         followers: tuple[EventThread | EarlyBell, ...] = (*threads, *early)
         for thread in followers:
