@@ -282,6 +282,8 @@ def grouped(folder: Path) -> dict[str, tuple[Path, ...]]:
         if path.is_dir():
             inside = [p for p in sorted(path.iterdir()) if _FILE.fullmatch(p.name)]
             found.setdefault(path.name, []).extend(inside)
+        elif path.is_symlink() and not path.exists() and not _FILE.fullmatch(path.name):
+            found.setdefault(path.name, []).append(path)  # to a folder that is not there now
         elif name := _FILE.fullmatch(path.name):
             found.setdefault(name["name"], []).append(path)
     return {name: tuple(files[:_MOST_FILES]) for name, files in sorted(found.items()) if files}

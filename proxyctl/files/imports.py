@@ -8,6 +8,7 @@ from pathlib import Path
 from proxyctl.files import private
 from proxyctl.files.certificates import grouped
 from proxyctl.problems import NotPermitted, ProxyctlError
+from proxyctl.state.authorities import FOLDER
 from proxyctl.state.certificates import file_name
 from proxyctl.state.pem import Pair, Unusable, pairs
 
@@ -38,6 +39,8 @@ def take(files: Iterable[Path], folder: Path, name: str) -> tuple[tuple[Path, Pa
 
 
 def _check_the_place(folder: Path, name: str, *, several: bool) -> None:
+    if name == FOLDER:
+        raise ProxyctlError(f"not taken: {name} is where clients' CAs are; give another --name")
     there = {path.name for path in grouped(folder).get(name, ())}
     ours = {f"{name}.rsa.pem", f"{name}.ecdsa.pem", f"{name}.other.pem"} if several else set()
     if strange := there - (ours or {f"{name}.pem"}):
@@ -53,6 +56,8 @@ def remove(name: str, folder: Path) -> tuple[Path, ...]:
     Raises ProxyctlError if there is none, or if it is a folder.
     """
     linked = folder / name
+    if name == FOLDER and linked.is_dir():
+        raise ProxyctlError(f"{linked} is where clients' CAs are, and no certificate")
     files = (linked,) if linked.is_symlink() else grouped(folder).get(name, ())
     if not files:
         known = ", ".join(grouped(folder)) or "none"

@@ -121,7 +121,7 @@ def _route(view: View, claim: Claim) -> Document:
         "address_from": _address_from(claim),
         "servers": [*mine.values(), *others.values()],
         "health": _health(claim),
-        "certificates": _certificates(view, won),
+        "certificates": [] if claim.route.mode == "passthrough" else _certificates(view, won),
         "lines": _lines(view, share),
         "try_it": try_it(won[0], view.settings) if won else "",
     }

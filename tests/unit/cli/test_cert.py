@@ -196,3 +196,17 @@ def test_renew_of_what_nobody_wants_asks_nobody_and_says_so(proxyctl, config, tm
     assert code == 1
     assert 'PX617: certificate "b.test" is not wanted' in err
     assert "asking the CA" not in err
+
+
+def test_the_folder_of_clients_cas_is_no_certificate(proxyctl, config, tmp_path):
+    file = write(tmp_path, "x.pem", CA.issue("x.test"))
+    certs = Path(config.path).parent / "certs"
+    (certs / "ca").mkdir(parents=True)
+
+    taken, _, why = proxyctl("-c", config.path, "cert", "import", "--name", "ca", file)
+    removed, _, advice = proxyctl("-c", config.path, "cert", "rm", "ca")
+
+    assert (taken, removed) == (1, 1)
+    assert "clients' CAs" in why
+    assert "rm -r" not in advice
+    assert not (certs / "ca.pem").exists()

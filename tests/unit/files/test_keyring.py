@@ -257,3 +257,18 @@ def test_a_cas_certificate_and_its_questions_are_read(disk):
 
     assert list(disk.read()) == ["acme@a.test"]
     assert disk.keyring.stock.challenges == (("tok_en-1", "tok_en-1.abc_-"),)
+
+
+def test_a_link_to_a_folder_that_is_away_leaves_the_last_good_one(disk, tmp_path):
+    live = tmp_path / "live"
+    live.mkdir()
+    certificate, key = separate("git.test")
+    (live / "fullchain.pem").write_bytes(certificate)
+    (live / "privkey.pem").write_bytes(key)
+    (disk.places.folder / "git").symlink_to(live)
+    before = disk.read()
+
+    live.rename(tmp_path / "away")
+
+    assert disk.read() == before != {}
+    assert [number for number, _, _ in disk.problems] == ["PX421"]
