@@ -44,6 +44,8 @@ class Reading:
         self.problems: tuple[Problem, ...] = ()
         self._sources = tuple(sources)
         self._workloads = dict(remembered)
+        self.workloads = self._all()
+        """Those of all sources."""
 
     def ask(self, rings: frozenset[Ring]) -> None:
         """Read again what the rings name: all, if there are none."""
@@ -68,10 +70,9 @@ class Reading:
                 )
             )
         self.states, self.problems = tuple(states), tuple(problems)
+        self.workloads = self._all()
 
-    @property
-    def workloads(self) -> tuple[Workload, ...]:
-        """Return those of all sources."""
+    def _all(self) -> tuple[Workload, ...]:
         return tuple(w for _, found in sorted(self._workloads.items()) for w in found)
 
     @property

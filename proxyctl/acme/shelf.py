@@ -10,7 +10,6 @@ STATE/acme/orders/NAME.key      the key of a certificate that is being ordered
 """
 
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from proxyctl.acme import troubles
 from proxyctl.acme.troubles import Trouble
+from proxyctl.durable import replace_file, sync_folder
 
 _LARGEST = 8 * 2**20
 """Bytes: no file that we read is larger."""
@@ -40,22 +40,10 @@ def file_name(name: str) -> str:
 
 def write(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Replace a file, whole or not at all, and on the disk before this returns."""
-    beside = path.with_name(f".{path.name}.new")
     with explained(path):
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        try:
-            beside.unlink(missing_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-            with open(os.open(beside, flags, mode), "wb") as file:  # noqa: PTH123
-                os.fchmod(file.fileno(), mode)  # whatever the umask says
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-        except OSError:
-            beside.unlink(missing_ok=True)
-            raise
-        _sync(path.parent)
+        replace_file(path, data, mode)
+        sync_folder(path.parent)
 
 
 def remove(path: Path) -> None:
@@ -63,22 +51,14 @@ def remove(path: Path) -> None:
     with explained(path):
         if path.exists():
             path.unlink()
-            _sync(path.parent)
+            sync_folder(path.parent)
 
 
 def move(path: Path, to: Path) -> None:
     """Put a file in the place of another one, for good."""
     with explained(to):
         path.replace(to)
-        _sync(to.parent)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_folder(to.parent)
 
 
 def read(path: Path) -> bytes | None:

@@ -6,7 +6,6 @@ go to the older workload, and without Podman's answer HAProxy is left as it is.
 """
 
 import json
-import os
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -17,6 +16,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from proxyctl.durable import replace_file
 from proxyctl.routes.claims import Match
 from proxyctl.routes.workload import Workload
 from proxyctl.state.model import ServerState
@@ -87,7 +87,8 @@ class Keeper:
         """
         if memory == self._saved:
             return
-        _replace(self._path, self._json(memory))
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(self._path, b"".join(self._json(memory)), durable=False)
         self._saved = memory
 
     def _json(self, memory: Memory) -> list[bytes]:
@@ -114,12 +115,3 @@ class Keeper:
     def _list(self, workloads: Iterable[Workload]) -> bytes:
         known = self._known
         return b",".join([known[id(one)][1] for one in workloads])
-
-
-def _replace(path: Path, parts: Iterable[bytes]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".new")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.writelines(parts)
-    beside.replace(path)

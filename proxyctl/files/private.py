@@ -5,6 +5,8 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from proxyctl.durable import replace_file
+
 LARGEST = 262_144
 """Bytes: a certificate with its chain has some 10 000."""
 
@@ -39,13 +41,4 @@ def write(path: Path, data: bytes, *, durable: bool = True) -> None:
     Not `durable`: after a loss of power it may be empty, and has to be made again.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.new")
-    beside.unlink(missing_ok=True)
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with open(descriptor, "wb") as file:  # noqa: PTH123
-        os.fchmod(descriptor, 0o600)  # whatever the umask says
-        file.write(data)
-        if durable:
-            file.flush()
-            os.fsync(descriptor)
-    beside.replace(path)
+    replace_file(path, data, durable=durable)

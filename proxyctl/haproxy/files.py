@@ -4,13 +4,13 @@ Maps and certificates are replaced before haproxy.cfg, which names them. What ra
 `last-good`.
 """
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from proxyctl.durable import replace_file, sync_folder
 from proxyctl.problems import HAProxyUnavailable, NotPermitted
 from proxyctl.state.model import CERTS, CRT_LIST
 from proxyctl.state.render import CONFIG, is_secret
@@ -106,7 +106,7 @@ def write(layout: Layout, texts: Mapping[str, str], names: Iterable[str]) -> Non
             if name not in texts:
                 (layout.folder / name).unlink(missing_ok=True)
         for folder in (*_FOLDERS, ""):
-            _sync(layout.folder / folder)
+            sync_folder(layout.folder / folder)
 
 
 def write_server_state(layout: Layout, text: str) -> None:
@@ -132,15 +132,7 @@ def restore_good(layout: Layout) -> bool:
 
 
 def _replace(path: Path, text: str, mode: int) -> None:
-    beside = path.with_name(f".{path.name}.new")
-    beside.unlink(missing_ok=True)
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
-    with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor has no path
-        os.fchmod(descriptor, mode)  # whatever the umask says
-        file.write(text.encode("utf-8", "surrogateescape"))
-        file.flush()
-        os.fsync(descriptor)
-    beside.replace(path)
+    replace_file(path, text.encode("utf-8", "surrogateescape"), mode)
 
 
 def _sweep(layout: Layout) -> None:
@@ -148,14 +140,6 @@ def _sweep(layout: Layout) -> None:
     for folder in (*_FOLDERS, ""):
         for leftover in (layout.folder / folder).glob(".*.new"):
             leftover.unlink(missing_ok=True)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from proxyctl.plan.capabilities import capabilities_of
 from proxyctl.plan.steps import PutCertificate, RemoveCertificate, ServeCertificate, Step
 from proxyctl.state.certificates import DEFAULT
-from proxyctl.state.model import Certificate, Desired, Running, RunningCertificate
+from proxyctl.state.model import (
+    Certificate,
+    Desired,
+    Running,
+    RunningCertificate,
+    certificate_file,
+)
 from proxyctl.state.render import Rendered
 
 _COMMAND = 1_000
@@ -51,7 +57,7 @@ def certificate_steps(desired: Desired, rendered: Rendered, running: Running) ->
     gone = sorted(there.keys() - wanted - {DEFAULT})
     return CertificateSteps(
         new=tuple(new),
-        gone=tuple(RemoveCertificate(f"certs/{name}.pem") for name in gone),
+        gone=tuple(RemoveCertificate(certificate_file(name)) for name in gone),
         reasons=tuple(reasons),
     )
 

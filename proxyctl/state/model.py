@@ -183,7 +183,12 @@ class Certificate:
     @property
     def file(self) -> str:
         """Return the name of its file, relative to the configuration's folder."""
-        return f"{CERTS}/{self.name}.pem"
+        return certificate_file(self.name)
+
+
+def certificate_file(name: str) -> str:
+    """Return the file of a certificate, relative to the configuration's folder."""
+    return f"{CERTS}/{name}.pem"
 
 
 def certificate_name(file: str) -> str:
@@ -236,8 +241,8 @@ class Desired:
     backends: tuple[Backend, ...] = ()
     maps: tuple[Map, ...] = ()
     certificates: tuple[Certificate, ...] = ()
-    authorities: tuple[Authority, ...] = ()
     """In the order of the crt-list: the first is served where no name fits."""
+    authorities: tuple[Authority, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 from real_haproxy import BINARY, eventually, free_ports
@@ -22,6 +22,7 @@ from proxyctl.routes.workload import Kind
 from proxyctl.state.certificates import Stock
 from proxyctl.state.pem import certificates
 from tests.fakes.keyring import NOW, FakeKeyring
+from tests.fakes.web_server import WebServer
 from tests.pipeline import decided, pod
 
 PORTS = ("web", "websecure", "admin", "tcp")
@@ -63,10 +64,8 @@ class Told(BaseHTTPRequestHandler):
         pass
 
 
-class Server(ThreadingHTTPServer):
+class Server(WebServer):
     """A pod's server; one with a certificate ends TLS itself."""
-
-    daemon_threads = True
 
     def __init__(self, name: str, certificate: Path | None = None) -> None:
         super().__init__(("127.0.0.1", 0), Told)
@@ -74,7 +73,9 @@ class Server(ThreadingHTTPServer):
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)
-            self.socket = context.wrap_socket(self.socket, server_side=True)
+            self.socket = context.wrap_socket(
+                self.socket, server_side=True, do_handshake_on_connect=False
+            )
 
 
 def certificate(folder: Path, name: str, *names: str) -> Path:

@@ -15,7 +15,7 @@ from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from real_haproxy import eventually, free_ports
+
+from tests.fakes.web_server import WebServer
 
 PROXYCTL = Path(sys.executable).with_name("proxyctl")
 EAB = {"kid-1": "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"}
@@ -197,7 +199,7 @@ class Front(BaseHTTPRequestHandler):
 @contextmanager
 def serving(handler: type[BaseHTTPRequestHandler], port: int = 0, **attributes: object):
     """Run an HTTP server whose handler sees *attributes* as its server's."""
-    server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+    server = WebServer(("127.0.0.1", port), handler)
     server.asked = []
     for name, value in attributes.items():
         setattr(server, name, value)

@@ -17,6 +17,7 @@ from proxyctl.plan.planner import make_plan
 from proxyctl.plan.steps import AddServer, Reload
 from proxyctl.state.model import Global
 from tests.fakes.keyring import FakeKeyring
+from tests.fakes.web_server import WebServer
 from tests.pipeline import pod, settings, stopped
 
 pytestmark = pytest.mark.contract
@@ -31,10 +32,8 @@ WARMING = 1.0
 """So many seconds, and two checks, an application fails its checks."""
 
 
-class App(http.server.ThreadingHTTPServer):
+class App(WebServer):
     """Answers with its name; /health is 503 until it is `warm`."""
-
-    daemon_threads = True
 
     def __init__(self, name):
         super().__init__(("127.0.0.1", 0), Handler)

@@ -164,7 +164,14 @@ def test_a_server_in_use_is_left_in_maint_and_deleted_when_it_is_idle(running):
 
 def test_what_a_server_that_is_gone_has_not_answered_is_cut(running):
     answers = []
-    request = threading.Thread(target=lambda: answers.append(running.fetch()))
+
+    def ask():
+        try:
+            answers.append(running.fetch()[0])
+        except http.client.RemoteDisconnected:  # 3.0 and newer say no more
+            answers.append("cut")
+
+    request = threading.Thread(target=ask)
     with socket.socket() as dead:
         dead.bind(("127.0.0.1", 0))
         dead.listen()
@@ -178,7 +185,7 @@ def test_what_a_server_that_is_gone_has_not_answered_is_cut(running):
         connection.close()
 
     assert is_removed(running, "new")
-    assert answers[0] != (200, "slow")
+    assert answers[0] in {"cut", 502, 503}
 
 
 def test_the_next_request_goes_to_the_new_address(running):

@@ -25,6 +25,12 @@ def starts(lab: Lab) -> int:
     return int(found[0]["starts"]) if found else 0
 
 
+def taken(lab: Lab) -> dict[str, int]:
+    """Return how often HAProxy was told something; that files follow when it is quiet is not."""
+    counters = told(lab)["counters"]
+    return {kind: counters.get(kind, 0) for kind in ("runtime", "reload", "start", "failed")}
+
+
 class Load:
     """Requests to the stable pod, one after the other, each on a connection of its own."""
 
@@ -71,24 +77,23 @@ def test_a_container_in_a_loop_is_held_back_and_nobody_else_notices(lab: Lab) ->
     lab.start_proxyctl(CONFIG)
     lab.pod("a", *STABLE)
     wait_for(lab, "a.test", "a")
-    before = told(lab)["counters"].get("reload", 0)
+    before = taken(lab)
 
     with Load(lab) as load:
         lab.podman(
             "run", "-d", "--restart", "always", "--name", "loop", *LOOP, IMAGE, ENDS_AT_ONCE
         )
-        eventually(lambda: starts(lab) > 7, seconds=40)
+        eventually(lambda: starts(lab) > 8, seconds=40)
         shown = lab.proxyctl("ls").stdout
         explained = lab.proxyctl("explain", "loop").stdout
-        done = told(lab)["last_change"]["id"]
-        seen = starts(lab)
+        done, seen = taken(lab), starts(lab)
         eventually(lambda: starts(lab) > seen + 3, seconds=40)
 
-    after = told(lab)
+    after = taken(lab)
     assert load.failed == []
     assert load.answered > 20
-    assert after["counters"].get("reload", 0) == before
-    assert after["last_change"]["id"] == done, "a container that is held back costs no step"
+    assert after["reload"] == before["reload"]
+    assert after == done, "a container that is held back costs no step"
     assert "FLAPPING" in shown
     assert "podman logs loop" in explained
     assert "held back until" in lab.proxyctl("status").stdout
