@@ -70,7 +70,7 @@ def frontends(
             continue
         networks = entrypoint.proxy_protocol
         frontend = Frontend(
-            name=name,
+            entrypoint=name,
             mode=entrypoint.mode,
             binds=tuple(_bind(address, entrypoint) for address in entrypoint.bind),
             expect_proxy=networks if isinstance(networks, tuple) else (),
@@ -86,9 +86,9 @@ def frontends(
 
 def _in_two(frontend: Frontend, detour: Detour) -> list[Frontend]:
     """Return one that looks at the name where *frontend* listened, and it behind that one."""
-    sni_map = sni_map_of(frontend.name)
+    sni_map = sni_map_of(frontend.entrypoint)
     before = Frontend(
-        name=f"{frontend.name}:sni",
+        entrypoint=frontend.entrypoint,
         mode="sni",
         binds=frontend.binds,
         expect_proxy=frontend.expect_proxy,

@@ -130,7 +130,7 @@ class Detour:
 class Frontend:
     """One `frontend` section, made from an entrypoint of the settings."""
 
-    name: str
+    entrypoint: str
     mode: Literal["http", "tcp", "sni"]
     """`sni`: looks at the name in the first message of TLS, and passes all of it on."""
     binds: tuple[str, ...]
@@ -151,6 +151,11 @@ class Frontend:
     """The map of the frontend of mode `sni` before it, whose hosts are not for this one."""
     detour: Detour | None = None
     """What leads from the frontend of mode `sni` to the one behind it; both have it."""
+
+    @property
+    def name(self) -> str:
+        """Return `web:http`: from 3.3 on no frontend may be called as a backend, as a pod is."""
+        return f"{self.entrypoint}:{self.mode}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,7 +62,7 @@ def test_a_path_is_asked_more_often_than_a_port_is_tried():
 def test_an_entrypoint_on_every_ipv6_address_leaves_ipv4_alone():
     text = SETTINGS.replace('"127.0.0.1:8080"', '":80", "[::]:80"')
 
-    (web,) = (f for f in decided(text=text).desired.frontends if f.name == "web")
+    (web,) = (f for f in decided(text=text).desired.frontends if f.entrypoint == "web")
 
     assert web.binds == (":80", "[::]:80 v6only")
 
@@ -73,3 +73,13 @@ def test_without_frontends_there_are_still_maps():
 
     assert made.frontends == ()
     assert [m.file for m in made.maps if m.entries] == ["maps/web.http.map"]
+
+
+def test_a_pod_may_be_called_as_an_entrypoint():
+    """HAProxy 3.3 and newer takes no frontend and backend of the same name."""
+    made = decided(pod("web", host="a.test", port="1")).desired
+
+    (only,) = made.backends
+    assert only.name == "web"
+    assert "web" in {frontend.entrypoint for frontend in made.frontends}
+    assert "web" not in {frontend.name for frontend in made.frontends}

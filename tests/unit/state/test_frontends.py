@@ -133,7 +133,7 @@ def test_the_first_route_that_is_passed_on_is_a_reload_and_the_next_is_not():
     assert first.reasons == (
         "frontend websecure:sni is new",
         "backend ::tls:websecure is new",
-        "frontend websecure changed",
+        "frontend websecure:http changed",
     )
     assert PutMapEntry(SNI, "second.test", "::tcp-001") in then
     assert not any(isinstance(step, Reload) for step in then)
@@ -165,9 +165,9 @@ def test_an_entrypoint_without_its_ca_does_not_listen_and_the_others_do():
 
     without, there = decided(A, text=text), decided(A, text=text, keyring=with_ca)
 
-    assert [f.name for f in without.desired.frontends] == ["web", "websecure"]
+    assert [f.entrypoint for f in without.desired.frontends] == ["web", "websecure"]
     assert [(p.id, p.subject) for p in without.problems] == [("PX426", 'entrypoint "staff"')]
-    assert [f.name for f in there.desired.frontends] == ["staff", "web", "websecure"]
+    assert [f.entrypoint for f in there.desired.frontends] == ["staff", "web", "websecure"]
     assert there.problems == ()
     (authority,) = there.desired.authorities
     assert there.rendered.texts[authority.file] == "PEM"
