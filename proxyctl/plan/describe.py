@@ -5,11 +5,13 @@ from types import MappingProxyType
 from typing import assert_never
 
 from proxyctl.plan.steps import (
+    AddBackend,
     AddServer,
     Plan,
     PutCertificate,
     PutMapEntry,
     Reload,
+    RemoveBackend,
     RemoveCertificate,
     RemoveMapEntry,
     RemoveServer,
@@ -36,6 +38,10 @@ def describe(step: Step, names: Mapping[str, str] = _NONE) -> tuple[str, str, st
     match step:
         case WriteFiles(files):
             return "~", "files", ", ".join(files)
+        case AddBackend(backend):
+            return "+", backend, "backend"
+        case RemoveBackend(backend):
+            return "-", backend, "empty backend"
         case AddServer(backend, server):
             return (
                 "+",
