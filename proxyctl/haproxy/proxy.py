@@ -115,6 +115,19 @@ class HAProxy:
             return ()
         return answers.parse_proc(told).old
 
+    def as_of_now(self, known: Running) -> Running:
+        """Return what is known, with the servers' sessions and health as they are now.
+
+        For somebody who asks how it is; unchanged if HAProxy does not answer.
+        """
+        if not known.alive:
+            return known
+        try:
+            with self._talk() as talk:
+                return observing.with_servers_now(talk, known)
+        except ProxyctlError:
+            return known
+
     def check(self, texts: Mapping[str, str]) -> None:
         """Let `haproxy -c` read *texts*; raises ConfigRejected."""
         validate.check(texts, binary=self._binary, layout=self.layout, before=self._before)
