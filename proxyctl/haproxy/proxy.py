@@ -151,8 +151,8 @@ class HAProxy:
                 self._write(names, plan)
             case Reload(_, unproven):
                 self._reload(unproven)
-            case Start():
-                self._start()
+            case Start(unproven):
+                self._start(unproven)
             case _:
                 with self._talk() as talk:
                     runtime.do(
@@ -198,7 +198,9 @@ class HAProxy:
             return ()
         return answers.parse_alerts(self._process.said()[said:], file=str(self.layout.config))
 
-    def _start(self) -> None:
+    def _start(self, unproven: Iterable[AddServer]) -> None:
+        state = answers.with_down(answers.NO_STATE, unproven)
+        files.write_server_state(self.layout, state)
         if self._process:
             self._process.start()
         else:

@@ -73,7 +73,7 @@ def make_plan(
     files = _changed_files(rendered, running) if reload else ()
     steps: list[Step] = [WriteFiles(files)] if files else []
     if not running.alive:
-        return Plan((*steps, Start()), rendered.texts)
+        return Plan((*steps, Start(_unproven(desired, running))), rendered.texts)
     placement = place(desired, rendered, running, quiet=quiet)
     away, towards, tidy = _server_steps(desired, running, placement)
     gone, new = _map_steps(desired, running, placement.loaded)

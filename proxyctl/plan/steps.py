@@ -158,6 +158,9 @@ class Reload:
 class Start:
     """HAProxy does not run: start it (mode embedded); its own unit is to (own, attach)."""
 
+    unproven: tuple[AddServer, ...] = ()
+    """The servers that are `checked_first`."""
+
 
 Step = (
     WriteFiles
