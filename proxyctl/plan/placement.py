@@ -71,15 +71,15 @@ def place(desired: Desired, rendered: Rendered, running: Running, *, quiet: bool
     added: list[AddBackend] = []
     unplaced: list[str] = []
     for backend in homeless:
-        kind = kind_of(backend) or ""
-        if _can_be_added(f"backend/{backend.name}", kind, wanted, running):
-            loaded[backend.name] = backend.name
-            added.append(AddBackend(backend.name, kind, wanted[f"backend/{backend.name}"]))
-        elif spare := next(free.get(kind, iter(())), None):
-            loaded[backend.name] = spare
-            claims[backend.name] = Claimed(spare=spare, options=options_digest(backend))
-        else:
-            unplaced.append(backend.name)
+        match _home_of(backend, wanted, running, free):
+            case AddBackend() as step:
+                loaded[backend.name] = step.backend
+                added.append(step)
+            case Claimed() as claimed:
+                loaded[backend.name] = claimed.spare
+                claims[backend.name] = claimed
+            case None:
+                unplaced.append(backend.name)
     kept = {name for name, row in before.items() if loaded.get(name) == row.spare}
     reasons = (*_reasons(rendered, running, unplaced), *(_low(free, desired) if quiet else ()))
     return Placement(
@@ -89,6 +89,20 @@ def place(desired: Desired, rendered: Rendered, running: Running, *, quiet: bool
         stale=tuple(sorted(before.keys() - kept - claims.keys())),
         reasons=reasons,
     )
+
+
+def _home_of(
+    backend: Backend,
+    wanted: Mapping[str, str],
+    running: Running,
+    free: Mapping[str, Iterator[str]],
+) -> AddBackend | Claimed | None:
+    """Return how a backend that is not loaded can be had at run time."""
+    kind, section = kind_of(backend) or "", f"backend/{backend.name}"
+    if _can_be_added(section, kind, wanted, running):
+        return AddBackend(backend.name, kind, wanted[section])
+    spare = next(free.get(kind, iter(())), None)
+    return Claimed(spare=spare, options=options_digest(backend)) if spare else None
 
 
 def _can_be_added(section: str, kind: str, wanted: Mapping[str, str], running: Running) -> bool:
