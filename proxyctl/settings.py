@@ -3,7 +3,6 @@
 A wrong key or value is a `SettingsError` that lists all mistakes; nothing is guessed.
 """
 
-import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
 from pydantic import Field as Limits
 from pydantic.dataclasses import dataclass
 
+from proxyctl.addresses import parse_ip_network
 from proxyctl.folders import config_folder
 from proxyctl.problems import SettingsError
 from proxyctl.textfile import Unreadable, is_absent, listed, read_text
@@ -48,7 +48,7 @@ def _bind(text: str) -> str:
 
 def _network(text: str) -> str:
     try:
-        ipaddress.ip_network(text, strict=False)
+        parse_ip_network(text)
     except ValueError:
         raise ValueError("expected an IP address or a network such as 10.0.0.0/8") from None
     return text

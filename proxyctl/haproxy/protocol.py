@@ -5,11 +5,11 @@ newline ends one, `<<` starts a payload, `\` escapes. What HAProxy tells is read
 Sources: management.txt 9.3 and measurements on 2.6.12 and 3.0.11.
 """
 
-import ipaddress
 import re
 from collections.abc import Iterable, Iterator
 from typing import assert_never
 
+from proxyctl.addresses import parse_address
 from proxyctl.plan.capabilities import Capabilities
 from proxyctl.plan.steps import (
     AddBackend,
@@ -355,12 +355,9 @@ def _number(number: int, least: int, most: int) -> int:
 
 def _address(text: str) -> str:
     try:
-        address = ipaddress.ip_address(text)
+        return parse_address(text).compressed
     except ValueError:
         raise CommandRejected(f"not sent: {text[:80]!r} is not an IP address") from None
-    if isinstance(address, ipaddress.IPv6Address) and address.scope_id:
-        raise CommandRejected(f"not sent: {text[:80]!r} has a zone")
-    return address.compressed
 
 
 def _socket_address(server: Server) -> str:
