@@ -27,6 +27,15 @@ def parse_ip_network(text: str) -> IPv4Network | IPv6Network:
     return ip_network(_without_zone(text), strict=False)
 
 
+def is_address(host: str) -> bool:
+    """Tell whether a host is written as an address: IPv6 in brackets."""
+    try:
+        parse_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True
+
+
 def _without_zone(text: str) -> str:
     if not _WRITTEN.fullmatch(text):
         raise ValueError("expected nothing but an IP address")
