@@ -5,7 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proxyctl import overrides
 from proxyctl.delivery import NEVER
@@ -18,9 +18,10 @@ from proxyctl.haproxy import scratch
 from proxyctl.house import build, connector, events_file, memory_file
 from proxyctl.podman.events import EventThread
 from proxyctl.podman.events_file import EarlyBell
-from proxyctl.problems import HAProxyUnavailable, ProxyctlError, SettingsError, Severity
+from proxyctl.problems import HAProxyUnavailable, Problem, ProxyctlError, SettingsError, Severity
 from proxyctl.settings import Settings
 from proxyctl.status import log as logs
+from proxyctl.status import troubles
 from proxyctl.status.notify import Notifier
 from proxyctl.status.server import StatusServer
 from proxyctl.status.view import View
@@ -130,6 +131,8 @@ class Service:
         self._notifier = Notifier()
         self._house = build(settings, folders, read_only=False)
         self._hung_up = False
+        self._refused: Problem | None = None
+        """Of the settings on disk, where those in force are older."""
         self._keeper = memory.Keeper(memory_file(folders))
         self._problems: frozenset[object] = frozenset()
         self._retry = 0.0
@@ -160,7 +163,10 @@ class Service:
             log.info("proxyctl ends; HAProxy goes on serving")
 
     def _told(self) -> View:
-        return self._house.told()
+        view = self._house.told()
+        if self._refused:
+            view = replace(view, problems=(self._refused, *view.problems))
+        return view
 
     def _on_hangup(self, *_: object) -> None:
         self._hung_up = True
@@ -255,8 +261,10 @@ class Service:
         try:
             settings = self._reread()
         except SettingsError as error:
+            self._refused = troubles.settings_refused(str(error))
             log.error("the settings were not taken over: %s", error)  # noqa: TRY400
             return
+        self._refused = None
         self._save()
         for source in self._house.sources:
             source.close()

@@ -17,7 +17,7 @@ import click
 
 from proxyctl import __version__
 from proxyctl.cli.context import Options, global_options
-from proxyctl.problems import ProxyctlError, printable
+from proxyctl.problems import NotPermitted, ProxyctlError, printable
 
 VERBS = {
     "Service": {"run": "service"},
@@ -128,6 +128,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except BrokenPipeError:
         _say_no_more()
         code = _BROKEN_PIPE
+    except PermissionError as error:
+        _complain(f"{error.filename}: not for user {os.geteuid()}")
+        code = NotPermitted.exit_code
     except OSError as error:
         if error.errno not in _UNWRITABLE:
             raise

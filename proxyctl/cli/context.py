@@ -61,7 +61,7 @@ def global_options(*, hidden: bool) -> list[click.Parameter]:
 
     Only the ones before the verb look at the environment, so that the flag always wins.
     """
-    path = click.Path(path_type=Path)
+    path = click.Path(path_type=Path, readable=False)
 
     def option(*names: str, variable: str = "", **more: Any) -> click.Option:
         return click.Option(

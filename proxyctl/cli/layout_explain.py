@@ -35,7 +35,7 @@ def _has_backend(document: Document) -> bool:
 
 
 def _line(name: str, text: str) -> str:
-    return f"  {name.ljust(_WIDTH)}{text}"
+    return f"  {name.ljust(_WIDTH - 1)} {text}"
 
 
 def _lines(name: str, texts: Iterable[str]) -> list[str]:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import click
 
 from proxyctl.cli.context import TARGET, Options, Verb, service_socket
-from proxyctl.cli.output import counted
+from proxyctl.cli.output import Screen, counted
 from proxyctl.problems import ProxyctlError
 from proxyctl.status import client
 
@@ -53,6 +53,14 @@ def _until_idle(options: Options, workload: str, patience: float) -> int:
             return sessions
 
 
+def _answer(options: Options, workload: str) -> None:
+    """Print, with --json, the servers of a workload as they are now; else no news is good news."""
+    if options.json:
+        document = client.get(service_socket(options), "/v1/routes")
+        items = [row for row in document["items"] if row["workload"] == workload]
+        Screen(options.color).json({**document, "items": items})
+
+
 def _finite(_ctx: click.Context, _param: click.Parameter, value: float) -> float:
     if not math.isfinite(value):
         raise click.BadParameter(f"{value} is no number of seconds")
@@ -78,6 +86,7 @@ def drain(options: Options, workload: str, wait: float) -> int:
     """
     _change(options, workload, "drain")
     left = _until_idle(options, workload, wait) if wait else 0
+    _answer(options, workload)
     if left:
         click.echo(f"{workload}: {counted(left, 'request')} left after {wait:g} s", err=True)
     return 1 if left else 0
@@ -89,6 +98,7 @@ def drain(options: Options, workload: str, wait: float) -> int:
 def maint(options: Options, workload: str) -> None:
     """Take WORKLOAD out at once, until `proxyctl ready`."""
     _change(options, workload, "maint")
+    _answer(options, workload)
 
 
 @click.command(cls=Verb)
@@ -97,3 +107,4 @@ def maint(options: Options, workload: str) -> None:
 def ready(options: Options, workload: str) -> None:
     """Take back `drain` or `maint`: WORKLOAD gets requests again."""
     _tell(options, workload, "ready")
+    _answer(options, workload)

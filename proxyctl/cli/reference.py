@@ -143,11 +143,15 @@ terminal, `proxyctl check FILE` finds mistakes before anything is deployed.
 No value needs quotes in a shell, systemd, YAML or compose: letters, digits and
 `. _ - : / , * @ = + [ ] ~`. Lists have commas. Only the values of headers are free text. A *bool*
 is true, false, yes, no, on, off, 1 or 0; a *duration* has a unit: 500ms, 5s, 10m, 1h, 1d. No value
-is longer than {longest} characters, and none of a header longer than {header}.
+is longer than {longest} characters, none of a header longer than {header}, and all headers of a
+route for requests, or for answers, are no longer than {headers} together.
 
 An unknown key or a wrong value refuses the whole workload, so that a misspelt `allow` never opens
 a door; see [problems](problems.md). Of an image's own labels only those marked *image* are heeded:
 an image must not publish itself. Labels of a pod win over those of its containers.
+
+`allow` of a route with a `path` guards that path as HAProxy reads it. A workload that takes
+`/admin;x`, `/ADMIN` or `/x/..;/admin` for `/admin` as well needs the list for its whole host.
 
 | label | values | default | |
 | --- | --- | --- | --- |
@@ -161,7 +165,7 @@ Known to the design, but refused by this version (PX103): {later}.
 def label_markdown() -> str:
     """Return the text of docs/labels.md."""
     from proxyctl.routes.route import LATER, is_hint, label_fields
-    from proxyctl.routes.values import MAX_HEADER, MAX_LENGTH
+    from proxyctl.routes.values import MAX_HEADER, MAX_HEADERS, MAX_LENGTH
 
     rows = []
     for key, info in label_fields().items():
@@ -171,7 +175,7 @@ def label_markdown() -> str:
         cells += [f"`{default}`" if default else "", f"{info.description}{image}"]
         rows.append(f"| {' | '.join(cells)} |\n".replace("|  |", "| |"))
     later = ", ".join(f"`{_PREFIX}{key}`" for key in sorted(LATER))
-    introduction = _INTRODUCTION.format(longest=MAX_LENGTH, header=MAX_HEADER)
+    introduction = _INTRODUCTION.format(longest=MAX_LENGTH, header=MAX_HEADER, headers=MAX_HEADERS)
     return introduction + "".join(rows) + _LATER.format(later=later)
 
 

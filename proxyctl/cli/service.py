@@ -2,6 +2,8 @@
 
 # ruff: noqa: PLC0415 - what is heavy is imported when it is needed: see proxyctl.cli
 
+import signal
+
 import click
 
 from proxyctl.cli.context import Options, Verb
@@ -17,6 +19,8 @@ def run(options: Options, *, once: bool, dry_run: bool) -> int:
     SIGHUP reads the settings again; SIGTERM ends it, and HAProxy goes on serving. It logs on
     stderr.
     """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there are settings that it could reread
+
     from proxyctl import daemon
     from proxyctl.settings import load
 

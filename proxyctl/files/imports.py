@@ -38,7 +38,12 @@ def take(files: Iterable[Path], folder: Path, name: str) -> tuple[tuple[Path, Pa
     return tuple(made)
 
 
+_WORDS_OF_TLS = frozenset({"auto", "off", "internal"})
+
+
 def _check_the_place(folder: Path, name: str, *, several: bool) -> None:
+    if name in _WORDS_OF_TLS:
+        raise ProxyctlError(f"not taken: tls={name} means something else; give another --name")
     if name == FOLDER:
         raise ProxyctlError(f"not taken: {name} is where clients' CAs are; give another --name")
     there = {path.name for path in grouped(folder).get(name, ())}

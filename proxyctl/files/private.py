@@ -1,5 +1,6 @@
 """Files that hold keys: read with suspicion, written for their owner only."""
 
+import errno
 import os
 import stat
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ def read(path: Path, *, largest: int = LARGEST) -> Content:
     with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor has no path
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise OSError("not a regular file")
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
         if status.st_size > largest:
             raise OSError(f"larger than {largest} bytes")
         return Content(file.read(largest + 1), bool(status.st_mode & stat.S_IROTH))

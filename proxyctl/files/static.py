@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from proxyctl.addresses import parse_address
-from proxyctl.problems import Problem
+from proxyctl.problems import Problem, printable
 from proxyctl.routes.dialects.native import PREFIX, labels_of_table
 from proxyctl.routes.workload import Kind, Workload
 from proxyctl.textfile import Unreadable, listed, read_text
@@ -143,7 +143,7 @@ def _unreadable(file: Path, error: str, *, kept: bool) -> Problem:
 def _malformed(origin: str, name: str, error: str) -> Problem:
     return Problem(
         id="PX403",
-        subject=f'static route "{name}"',
+        subject=f'static route "{printable(name)}"',
         summary="is not understood",
         where=origin,
         effect="the static route is not published",

@@ -4,7 +4,7 @@ from proxyctl.problems import Problem
 from proxyctl.routes import mistakes
 from proxyctl.routes.dialects.native import Asked, labels_of_table
 from proxyctl.routes.route import Route
-from proxyctl.routes.values import parse_names
+from proxyctl.routes.values import MAX_HEADERS, parse_names
 from proxyctl.routes.workload import Workload
 from proxyctl.settings import Entrypoint, Settings
 
@@ -78,6 +78,7 @@ def misfits(workload: Workload, asked: Asked, route: Route, settings: Settings) 
         label = asked.label("host")
         fix = f"add {label}=NAME"
         problems.append(mistakes.misfit(workload, label, "", "a route needs a host", fix))
+    problems += _header_misfits(workload, asked, route)
     if route.strip_prefix and not route.path:
         label = asked.label("strip-prefix")
         fix = f"add {asked.label('path')}=/PREFIX"
@@ -111,6 +112,19 @@ def _entrypoint_misfits(
         why = f"there is no entrypoint {kind} that is a default"
         return [mistakes.misfit(workload, asked.label("mode"), "passthrough", why, fix)]
     return []
+
+
+def _header_misfits(workload: Workload, asked: Asked, route: Route) -> list[Problem]:
+    kinds = (
+        ("header.request", route.request_headers),
+        ("header.response", route.response_headers),
+    )
+    why = f"its headers have more than {MAX_HEADERS} characters together"
+    return [
+        mistakes.misfit(workload, asked.label(key), f"{len(pairs)} headers", why, "set fewer")
+        for key, pairs in kinds
+        if sum(len(name) + len(value) for name, value in pairs) > MAX_HEADERS
+    ]
 
 
 _KINDS = {

@@ -49,7 +49,10 @@ def unknown_label(workload: Workload, label: str, key: str, value: str) -> Probl
     """A key that no route has; `label` is as the user wrote it, `key` what should be one."""
     known = [name for name in label_fields() if name not in {"header.request", "header.response"}]
     close = closest(key.lower(), [*known, "enable", *HEADER_PREFIXES])
-    hint = f"did you mean {label.removesuffix(key)}{close} ?      " if close else ""
+    start = label.removesuffix(key)
+    if close == "enable":  # of the whole workload only
+        start = start.partition("route.")[0]
+    hint = f"did you mean {start}{close} ?      " if close else ""
     return _problem(
         workload,
         "PX101",

@@ -18,6 +18,9 @@ MAX_LENGTH = 4096
 """No value is longer, in characters: the line that it ends up in has to fit HAProxy's buffers."""
 MAX_HEADER = 1024
 """No header's value is longer, in characters."""
+MAX_HEADERS = 4096
+"""All headers that a route sets for requests, or for responses, are no longer together: HAProxy
+has 16 kB for a message, in which those of the client or of the workload have to fit too."""
 
 WILDCARD_LABELS = 8
 """So many labels may follow `*.`: each is one more lookup for a host that has no route."""

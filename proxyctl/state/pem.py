@@ -104,9 +104,9 @@ def _check_there_are(
     if not keys and not certificates:
         raise Unusable(f"has neither a certificate nor a key in PEM form ({files})", _FORM)
     if not certificates:
-        raise Unusable(f"has a key without its certificate ({files})", _TOGETHER)
+        raise Unusable(f"has a key, and no certificate in PEM form ({files})", _TOGETHER)
     if not keys:
-        raise Unusable(f"has a certificate without its key ({files})", _TOGETHER)
+        raise Unusable(f"has a certificate, and no key in PEM form ({files})", _TOGETHER)
 
 
 _FORM = "PEM begins with -----BEGIN CERTIFICATE-----      openssl x509 -inform der -in FILE"

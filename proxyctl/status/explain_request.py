@@ -1,7 +1,7 @@
 """What HAProxy would do with a request: entrypoint, keys in the order of asking, backend. Pure."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from proxyctl.routes.claims import Match
@@ -36,6 +36,8 @@ class Target:
     path: str = "/"
     port: int = 0
     """0: whichever entrypoint."""
+    scheme: str = ""
+    """"": whatever an entrypoint there speaks."""
 
 
 def parse_target(text: str) -> Target | None:
@@ -43,21 +45,25 @@ def parse_target(text: str) -> Target | None:
     match = _URL.fullmatch(text)
     if not match or not match["host"]:
         return None
-    port = int(match["port"] or 0) or default_port((match["scheme"] or "").lower())
-    return Target(match["host"], match["path"] or "/", port)
+    scheme = (match["scheme"] or "").lower()
+    port = int(match["port"] or 0) or default_port(scheme)
+    return Target(match["host"], match["path"] or "/", port, scheme)
 
 
 def explain_request(view: View, target: Target) -> tuple[list[Document], str]:
     """Return what each entrypoint does with the request, and why there may be none."""
     every = view.settings.entrypoints
-    chosen = {name: one for name, one in sorted(every.items()) if _is_meant(view, one, target)}
+    there = {name: one for name, one in sorted(every.items()) if _is_meant(view, one, target)}
+    chosen = {name: one for name, one in there.items() if _is_spoken(view, one, target)}
+    if there and not chosen:
+        return [], _misspoken(there, target)
     if chosen:
         found = [_one(view, name, e, target) for name, e in chosen.items()]
         found.sort(key=lambda part: not part["routed"])
         return found, _advice(view, target, found)
-    there = ", ".join(f"{name} {' '.join(e.bind)}" for name, e in sorted(every.items()))
+    all_of_them = ", ".join(f"{name} {' '.join(e.bind)}" for name, e in sorted(every.items()))
     where = f"on port {target.port}" if target.port else "for HTTP"
-    return [], f"no entrypoint listens {where}; entrypoints: {there or 'none'}"
+    return [], f"no entrypoint listens {where}; entrypoints: {all_of_them or 'none'}"
 
 
 def _is_meant(view: View, entrypoint: Entrypoint, target: Target) -> bool:
@@ -65,6 +71,21 @@ def _is_meant(view: View, entrypoint: Entrypoint, target: Target) -> bool:
     if target.port and view.settings.haproxy.frontends:
         return target.port in ports(entrypoint)
     return entrypoint.mode == "http"
+
+
+def _is_spoken(view: View, entrypoint: Entrypoint, target: Target) -> bool:
+    """Tell whether an entrypoint speaks as the URL wants it; for frontends not ours nobody can."""
+    if not target.scheme or not view.settings.haproxy.frontends or entrypoint.mode == "tcp":
+        return True
+    return target.scheme == ("https" if entrypoint.tls else "http")
+
+
+def _misspoken(there: Mapping[str, Entrypoint], target: Target) -> str:
+    """Return what is spoken where the URL wants something else."""
+    name, entrypoint = next(iter(there.items()))
+    speaks = "https" if entrypoint.tls else "http"
+    where = f"on port {target.port}" if target.port else "for HTTP"
+    return f"entrypoint {name} {where} speaks {speaks}, and not {target.scheme}"
 
 
 def _one(view: View, name: str, entrypoint: Entrypoint, target: Target) -> Document:

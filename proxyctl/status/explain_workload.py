@@ -167,7 +167,7 @@ def _port_from(claim: Claim) -> str:
     exposing = [m for m in workload.members if claim.port in m.exposed]
     if exposing:
         images = ", ".join(sorted({m.image or m.name for m in exposing}))
-        return f"the only TCP port that {images} exposes"
+        return f"the only TCP port that is exposed ({images})"
     return "the only TCP port that is published"
 
 

@@ -44,6 +44,19 @@ def stuck(error: str) -> Problem:
     )
 
 
+def settings_refused(error: str) -> Problem:
+    """What config.toml says by now was not taken over."""
+    return Problem(
+        id="PX307",
+        subject="config.toml",
+        summary="has a mistake, and was not taken over",
+        where=error,
+        effect="the settings of before stay in force; with these the service could not start",
+        fix="mend it: proxyctl check      then: systemctl reload proxyctl",
+        severity=Severity.WARNING,
+    )
+
+
 def start_it(mode: str) -> str:
     """Return what to do about a HAProxy that does not run."""
     return {

@@ -155,8 +155,10 @@ def test_sighup_reads_the_settings_again_and_bad_ones_change_nothing(
     service.signal(signal.SIGHUP)
     eventually(lambda: "did you mean 'haproxy'" in service.text())
     assert served_by(lab, "a.test") == "a"
+    assert "PX307" in lab.proxyctl("status").stdout
     lab.write("/etc/proxyctl/config.toml", CONFIG.replace("[::1]:8080", "127.0.0.1:8082"))
     service.signal(signal.SIGHUP)
+    eventually(lambda: "PX307" not in lab.proxyctl("status").stdout)
 
     eventually(lambda: lab.curl("http://127.0.0.1:8082", host="a.test").status == 200, OSError)
 

@@ -121,7 +121,7 @@ def test_import_of_something_bad_writes_nothing_and_tells_the_fix(proxyctl, conf
     code, _, err = proxyctl("-c", config.path, "cert", "import", file)
 
     assert code == 1
-    assert "has a key without its certificate" in err
+    assert "has a key, and no certificate" in err
     assert "fix" in err
     assert not (Path(config.path).parent / "certs").exists()
 

@@ -73,6 +73,22 @@ def test_a_misspelt_key_is_refused_with_what_was_meant():
     assert "did you mean proxyctl.host ?" in problem.fix
 
 
+def test_a_route_cannot_be_switched_off_and_the_whole_workload_can():
+    labels = {"host": "a.test", "port": "1", "route.b.enable": "false"}
+    (problem,) = claims(pod("a", labels=labels)).problems
+
+    assert problem.where == "proxyctl.route.b.enable=false"
+    assert "did you mean proxyctl.enable ?" in problem.fix
+
+
+def test_headers_that_fill_haproxys_buffer_together_are_refused():
+    many = {f"header.response.X-{n}": "x" * 1000 for n in range(5)}
+    (problem,) = claims(pod("a", labels={"host": "a.test", "port": "1", **many})).problems
+
+    assert problem.id == "PX106"
+    assert problem.where == "proxyctl.header.response=5 headers"
+
+
 def test_a_misspelt_key_that_named_routes_inherit_is_named_as_written():
     made = claims(pod("a", labels={"alow": "private", "route.w.host": "a.test",
                                    "route.w.port": "1"}))  # fmt: skip

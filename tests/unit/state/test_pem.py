@@ -46,8 +46,8 @@ def test_two_keys_are_two_certificates():
     [
         (b"", "neither a certificate nor a key"),
         (b"\x00\x01 nonsense", "neither a certificate nor a key"),
-        (LEAF, "without its key"),
-        (private(KEY), "without its certificate"),
+        (LEAF, "no key in PEM form"),
+        (private(KEY), "no certificate in PEM form"),
         (LEAF + private(new_key()), "not the certificate's"),
         (LEAF.replace(b"M", b"N", 9) + private(KEY), "cannot be read"),
         (LEAF + private(KEY).replace(b"M", b"N", 9), "key that cannot be read"),

@@ -108,7 +108,7 @@ def test_an_image_that_would_publish_itself_is_named_as_ignored():
     ("workload", "told"),
     [
         (pod("a", host="a.test", members=(member("m", image="img", exposed=(80,)),)),
-         "the only TCP port that img exposes"),
+         "the only TCP port that is exposed (img)"),
         (pod("a", host="a.test", kind=Kind.CONTAINER, members=(
             member("a", image_labels=(("proxyctl.port", "80"),)),)),
          "label proxyctl.port of a container or its image (hint)"),
@@ -198,6 +198,14 @@ def test_a_request_to_a_port_where_nobody_listens_has_no_route():
 
     assert document["verdict"] == "NO ROUTE"
     assert document["reason"].startswith("no entrypoint listens on port 443")
+
+
+@pytest.mark.parametrize("scheme", ["https", "ftp"])
+def test_a_url_that_its_entrypoint_does_not_speak_has_no_route(scheme):
+    document, _ = routed(f"{scheme}://git.example.com:8080/")
+
+    assert document["verdict"] == "NO ROUTE"
+    assert document["reason"] == f"entrypoint web on port 8080 speaks http, and not {scheme}"
 
 
 def test_a_host_that_nobody_asks_for_gets_404():
