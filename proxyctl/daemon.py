@@ -16,6 +16,7 @@ from proxyctl.files.watch import Watch
 from proxyctl.folders import Folders
 from proxyctl.haproxy import scratch
 from proxyctl.house import build, connector, events_file, memory_file
+from proxyctl.litter import Litter
 from proxyctl.podman.events import EventThread
 from proxyctl.podman.events_file import EarlyBell
 from proxyctl.problems import HAProxyUnavailable, SettingsError, Severity
@@ -127,6 +128,7 @@ class Service:
         self._folders = folders
         self._reread = reread
         self._wakeup = Wakeup()
+        self._litter = Litter()
         self._notifier = Notifier()
         self._house = build(settings, folders, read_only=False)
         self._hung_up = False
@@ -191,6 +193,7 @@ class Service:
     def _turn_until_hangup(self) -> None:
         self._after(self._house.reconciler.cycle(frozenset()))
         self._notifier.ready(self._status())
+        self._litter.keep()
         resync = self._house.settings.podman.resync
         due = _Due(resync=time.monotonic() + resync)
         while not self._is_interrupted():
@@ -201,6 +204,8 @@ class Service:
             if time.monotonic() >= due.resync:
                 due.resync = time.monotonic() + resync
             self._notifier.alive(self._status())
+            if not self._wakeup.rung:
+                self._litter.sweep()
         if self._hung_up:
             self._read_settings()
 
@@ -250,6 +255,7 @@ class Service:
         for source in self._house.sources:
             source.close()
         self._house = build(settings, self._folders, read_only=False)
+        self._litter.sweep(thorough=True)  # the old house
         log.info("settings read again")
 
     def _retry_is_due(self) -> bool:

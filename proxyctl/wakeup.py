@@ -47,6 +47,11 @@ class Wakeup:
         """Tell whether `close` was called."""
         return self._closed
 
+    @property
+    def rung(self) -> bool:
+        """Tell whether `wait` would return at once."""
+        return bool(self._rings) or self._closed
+
     def wait(self, timeout: float) -> frozenset[Ring]:
         """Return the rings since the last call; none after `timeout` seconds or when closed."""
         with self._condition:
