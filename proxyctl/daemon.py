@@ -33,8 +33,12 @@ PULSE = 1.0
 """Seconds between two looks whether HAProxy still is the process that it was."""
 ABSENT = 0.1
 """The same while there is none: its unit may start it at any moment."""
+SUBSCRIBING = 0.5
+"""Seconds that Podman's streams of events may take to open, until everything is read without."""
 RETRY = (0.5, 10.0)
 """Seconds until a refused change is tried again, at first and at most."""
+
+_POLL = 0.005
 
 SETTLE = (0.3, 3.0)
 """Seconds of quiet until the files follow what was done at run time, and at most."""
@@ -184,11 +188,21 @@ class Service:
         followers: tuple[EventThread | EarlyBell, ...] = (*threads, *early)
         for thread in followers:
             thread.start()
+        self._await_events(threads)
         try:
             yield
         finally:
             for thread in followers:
                 thread.stop()
+
+    def _await_events(self, threads: list[EventThread]) -> None:
+        """Let the streams open before everything is read: else it is read again when they do."""
+        until = time.monotonic() + SUBSCRIBING
+        while time.monotonic() < until and not self._is_interrupted():
+            if all(thread.healthy or thread.last_error for thread in threads):
+                break
+            time.sleep(_POLL)
+        self._wakeup.cover()
 
     def _turn_until_hangup(self) -> None:
         self._after(self._house.reconciler.cycle(frozenset()))

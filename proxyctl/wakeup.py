@@ -47,6 +47,11 @@ class Wakeup:
         """Tell whether `close` was called."""
         return self._closed
 
+    def cover(self) -> None:
+        """Forget the rings for everything: the caller reads everything from now on."""
+        with self._condition:
+            self._rings = {ring for ring in self._rings if ring.changed}
+
     @property
     def rung(self) -> bool:
         """Tell whether `wait` would return at once."""
