@@ -42,6 +42,10 @@ class Proxy(Protocol):
         """
         ...
 
+    def observe_files(self, known: Running) -> Running:
+        """Return what is known, with the files on disk as they are now."""
+        ...
+
     def check(self, texts: Mapping[str, str]) -> None:
         """Raise ConfigRejected if `haproxy -c` refuses the files."""
         ...
@@ -142,8 +146,8 @@ class Delivery:
         error, absent = "", False
         running, plan = Running(alive=False), Plan()
         try:
+            running = self._proxy.observe()
             for _ in range(ROUNDS):
-                running = self._proxy.observe()
                 plan, due = self._plans(decision, running, now, quiet=quiet)
                 if not carry_out or _is_done(due, done):
                     error = self._refusal.error if self._refusal and due != plan else ""
@@ -153,6 +157,7 @@ class Delivery:
                     break
                 self._carry_out(due, running, now)
                 done.append(due)
+                running = self._after(due, running)
             else:
                 error = "HAProxy is still not what it should be: " + words_of(plan, running)
         except ProxyctlError as failure:
@@ -160,6 +165,10 @@ class Delivery:
         return Delivered(
             running=running, plan=plan, applied=tuple(done), error=error, absent=absent
         )
+
+    def _after(self, done: Plan, known: Running) -> Running:
+        """Return what runs after a plan; files alone change nothing but the disk."""
+        return self._proxy.observe_files(known) if done.cost == "file" else self._proxy.observe()
 
     def _plans(
         self, decision: Decision, running: Running, now: float, *, quiet: bool = False

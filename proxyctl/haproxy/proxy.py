@@ -6,6 +6,7 @@ A step that fails raises; nothing is swallowed, since the next cycle observes th
 import time
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 from proxyctl.haproxy import answers, files, observing, reloading, runtime, validate
@@ -89,6 +90,10 @@ class HAProxy:
         """
         with self._talk() as talk:
             return observing.observe_again(talk, known, backends)
+
+    def observe_files(self, known: Running) -> Running:
+        """Return what is known, with the files on disk as they are now."""
+        return replace(known, files=self._digests.read())
 
     def _talk(self) -> AbstractContextManager[Conversation]:
         """Connect to the worker: by its own socket, else (started without one) by the master."""

@@ -418,6 +418,21 @@ def test_once_leaves_nothing_for_later_and_tells_what_it_did():
     assert "10.88.0.9" in proxy.disk["haproxy.cfg"]
 
 
+def test_files_that_follow_a_change_cost_one_look_at_haproxy():
+    proxy, source = SimulatedHAProxy(alive=False), FakeSource(A)
+    reconciler = service(proxy, source)
+    reconciler.cycle(frozenset())
+    source.workloads.append(B)
+    reconciler.cycle(frozenset({Ring("podman:", "b")}))
+    proxy.observed = 0
+
+    view = reconciler.settle()
+
+    assert "backend b" in proxy.disk["haproxy.cfg"]
+    assert view.plan.steps == ()
+    assert proxy.observed == 1
+
+
 TLS = """
 [entrypoints.websecure]
 bind = [":443"]
