@@ -39,6 +39,8 @@ RETRY = (0.5, 10.0)
 """Seconds until a refused change is tried again, at first and at most."""
 
 _POLL = 0.005
+_GRACE = 30.0
+"""Seconds that a look at everything may be put off by those who ring one after the other."""
 
 SETTLE = (0.3, 3.0)
 """Seconds of quiet until the files follow what was done at run time, and at most."""
@@ -111,6 +113,8 @@ class _Due:
     housekeeping: float = NEVER
     unsettled: float = NEVER
     """Since when the files are not what runs."""
+    latest: float = NEVER
+    """When the files follow whoever rings."""
     took: float = 0.0
     """Seconds that the files took last: thousands of routes take some, and events have to wait."""
 
@@ -120,7 +124,13 @@ class _Due:
         self.unsettled = NEVER if settled else min(self.unsettled, now)
         soon, latest = SETTLE
         quiet, bound = max(soon, 2 * self.took), max(latest, 10 * self.took)
-        self.settle = NEVER if settled else min(now + quiet, self.unsettled + bound)
+        self.latest = NEVER if settled else self.unsettled + bound
+        self.settle = NEVER if settled else min(now + quiet, self.latest)
+
+    def followed(self, took: float) -> None:
+        """Note that the files were seen to, in so many seconds."""
+        self.settle = self.unsettled = self.latest = NEVER
+        self.took = took
 
 
 class Service:
@@ -208,15 +218,14 @@ class Service:
         self._after(self._house.reconciler.cycle(frozenset()))
         self._notifier.ready(self._status())
         self._litter.keep()
-        resync = self._house.settings.podman.resync
-        due = _Due(resync=time.monotonic() + resync)
+        due = _Due(resync=time.monotonic() + self._house.settings.podman.resync)
         while not self._is_interrupted():
             rings = self._wakeup.wait(self._patience(due))
             if self._is_interrupted():
                 break
             self._turn(rings, due)
-            if time.monotonic() >= due.resync:
-                due.resync = time.monotonic() + resync
+            if time.monotonic() >= due.resync + _GRACE:
+                self._look_at_everything(due)
             self._notifier.alive(self._status())
             if not self._wakeup.rung:
                 self._litter.sweep()
@@ -229,23 +238,38 @@ class Service:
         return max(0.0, min(pulse, self._watchdog(), min(moments) - time.monotonic()))
 
     def _turn(self, rings: frozenset[Ring], due: "_Due") -> None:
-        """Do what is to be done now, the most urgent first."""
+        """Do what is to be done now, the most urgent first; what is not gives way to a ring."""
         reconciler = self._house.reconciler
         now = time.monotonic()
-        if rings or now >= min(due.resync, reconciler.due) or self._has_to_try():
-            # Only the resync reads everything; a retry or a departure reads nothing anew.
-            none = frozenset({Ring("timer")})
-            view = reconciler.cycle(frozenset() if now >= due.resync else rings or none)
-            self._after(view)
-            if view.applied or not reconciler.settled:
-                due.happened(time.monotonic(), settled=reconciler.settled)
+        if rings or now >= reconciler.due or self._has_to_try():
+            # A retry or a departure reads nothing anew.
+            self._noted(reconciler.cycle(rings or frozenset({Ring("timer")})), due)
+        elif now >= due.resync:
+            self._look_at_everything(due)
         elif now >= due.settle:
-            self._after(reconciler.settle())
-            due.settle = due.unsettled = NEVER
-            due.took = time.monotonic() - now
+            view = reconciler.settle(interrupted=lambda: self._is_rung_before(due.latest))
+            if view:
+                self._after(view)
+                due.followed(time.monotonic() - now)
         elif now >= due.housekeeping:
-            self._after(reconciler.settle(quiet=True))
-            due.housekeeping = NEVER
+            view = reconciler.settle(quiet=True, interrupted=lambda: self._wakeup.rung)
+            if view:
+                self._after(view)
+                due.housekeeping = NEVER
+
+    def _look_at_everything(self, due: "_Due") -> None:
+        cycle = self._house.reconciler.cycle
+        self._noted(cycle(frozenset(), interrupted=lambda: self._wakeup.rung), due)
+        due.resync = time.monotonic() + self._house.settings.podman.resync
+
+    def _noted(self, view: View, due: "_Due") -> None:
+        self._after(view)
+        settled = self._house.reconciler.settled
+        if view.applied or not settled:
+            due.happened(time.monotonic(), settled=settled)
+
+    def _is_rung_before(self, latest: float) -> bool:
+        return self._wakeup.rung and time.monotonic() < latest
 
     def _has_to_try(self) -> bool:
         return self._retry_is_due() or self._another_haproxy()

@@ -46,8 +46,11 @@ class Proxy(Protocol):
         """Return what is known, with the files on disk as they are now."""
         ...
 
-    def check(self, texts: Mapping[str, str]) -> None:
-        """Raise ConfigRejected if `haproxy -c` refuses the files."""
+    def check(self, texts: Mapping[str, str], give_way: Callable[[], None]) -> None:
+        """Raise ConfigRejected if `haproxy -c` refuses the files.
+
+        `give_way` is called while it is waited for, and may raise.
+        """
         ...
 
     def apply(self, plan: Plan) -> None:
@@ -72,10 +75,16 @@ class Delivered:
 class Delivery:
     """Carries out decisions on one HAProxy. Belongs to the reconciler's thread."""
 
-    def __init__(self, proxy: Proxy, *, is_blind: Callable[[], bool]) -> None:
-        """`is_blind` tells whether a source was never heard of."""
+    def __init__(
+        self, proxy: Proxy, *, is_blind: Callable[[], bool], give_way: Callable[[], None]
+    ) -> None:
+        """`is_blind` tells whether a source was never heard of.
+
+        `give_way` is called before anything is carried out, and may raise.
+        """
         self._proxy = proxy
         self._is_blind = is_blind
+        self._give_way = give_way
         self._refusal: Refusal | None = None
 
     def due(self, now: float) -> float:
@@ -96,7 +105,7 @@ class Delivery:
         """
         done: tuple[Plan, ...] = ()
         try:
-            running = self._proxy.observe()
+            running = self._observed()
             whole, plan = self._plans(decision, running, now)
             if not running.alive or self._blind(running):
                 return None
@@ -146,7 +155,7 @@ class Delivery:
         error, absent = "", False
         running, plan = Running(alive=False), Plan()
         try:
-            running = self._proxy.observe()
+            running = self._observed()
             for _ in range(ROUNDS):
                 plan, due = self._plans(decision, running, now, quiet=quiet)
                 if not carry_out or _is_done(due, done):
@@ -165,6 +174,13 @@ class Delivery:
         return Delivered(
             running=running, plan=plan, applied=tuple(done), error=error, absent=absent
         )
+
+    def _observed(self) -> Running:
+        """Return what runs, before anything is done about it."""
+        self._give_way()
+        running = self._proxy.observe()
+        self._give_way()
+        return running
 
     def _after(self, done: Plan, known: Running) -> Running:
         """Return what runs after a plan; files alone change nothing but the disk."""

@@ -17,6 +17,10 @@ class Ring:
     changed: str = ""
 
 
+class Postponed(Exception):  # noqa: N818 - what happened to it
+    """Somebody rings: what was begun and can wait is left, before it has done anything."""
+
+
 class Wakeup:
     """A doorbell: rings in a burst are one, but none waits for ever."""
 

@@ -4,7 +4,7 @@ A step that fails raises; nothing is swallowed, since the next cycle observes th
 """
 
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -120,9 +120,15 @@ class HAProxy:
             return ()
         return answers.parse_proc(told).old
 
-    def check(self, texts: Mapping[str, str]) -> None:
-        """Let `haproxy -c` read *texts*; raises ConfigRejected."""
-        validate.check(texts, binary=self._binary, layout=self.layout, before=self._before)
+    def check(self, texts: Mapping[str, str], give_way: Callable[[], None] = lambda: None) -> None:
+        """Let `haproxy -c` read *texts*; raises ConfigRejected, or what `give_way` raises."""
+        validate.check(
+            texts,
+            binary=self._binary,
+            layout=self.layout,
+            before=self._before,
+            give_way=give_way,
+        )
 
     def apply(self, plan: Plan) -> None:
         """Carry the steps out in their order; raises at the first that fails.

@@ -97,8 +97,9 @@ class SimulatedHAProxy:
     def observe_files(self, known: Running) -> Running:
         return replace(known, files={name: digest(text) for name, text in self.disk.items()})
 
-    def check(self, texts: Mapping[str, str]) -> None:
+    def check(self, texts: Mapping[str, str], give_way: Callable[[], None]) -> None:
         self.checks += 1
+        give_way()
         if refusal := self.refuses(texts):
             raise refusal
 

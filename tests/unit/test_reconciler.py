@@ -422,15 +422,71 @@ def test_files_that_follow_a_change_cost_one_look_at_haproxy():
     proxy, source = SimulatedHAProxy(alive=False), FakeSource(A)
     reconciler = service(proxy, source)
     reconciler.cycle(frozenset())
-    source.workloads.append(B)
-    reconciler.cycle(frozenset({Ring("podman:", "b")}))
+    source.workloads = [pod("a", "10.88.0.9", host="a.test", port="80")]
+    reconciler.cycle(frozenset({Ring("podman:", "a")}))
     proxy.observed = 0
 
     view = reconciler.settle()
 
-    assert "backend b" in proxy.disk["haproxy.cfg"]
+    assert "10.88.0.9:80" in proxy.disk["haproxy.cfg"]
     assert view.plan.steps == ()
     assert proxy.observed == 1
+
+
+def in_turn(*answers):
+    """Return what answers so, and True ever after."""
+    left = list(answers)
+    return lambda: left.pop(0) if left else True
+
+
+@pytest.mark.parametrize("stages", range(4))
+def test_files_that_give_way_to_a_ring_are_left_whole_until_it_is_quiet(stages):
+    proxy, source = SimulatedHAProxy(alive=False), FakeSource(A)
+    reconciler = service(proxy, source)
+    reconciler.cycle(frozenset())
+    source.workloads = [pod("a", "10.88.0.9", host="a.test", port="80")]
+    reconciler.cycle(frozenset({Ring("podman:", "a")}))
+    before, steps = dict(proxy.disk), len(proxy.steps)
+
+    left = reconciler.settle(interrupted=in_turn(*[False] * stages))
+
+    # While it is checked, before HAProxy is asked, and after.
+    assert (left is None) == (stages < 3)
+    if stages < 3:
+        assert (proxy.disk, len(proxy.steps), reconciler.settled) == (before, steps, False)
+    assert reconciler.settle() is not None
+    assert "10.88.0.9:80" in proxy.disk["haproxy.cfg"]
+    assert reconciler.settled
+
+
+@pytest.mark.parametrize("stages", range(2))
+def test_what_an_interrupted_look_at_everything_has_found_is_done_with_the_next_change(stages):
+    proxy, source = SimulatedHAProxy(alive=False), FakeSource(A)
+    reconciler = service(proxy, source)
+    reconciler.cycle(frozenset())
+    source.workloads.append(B)
+
+    left = reconciler.cycle(frozenset(), interrupted=in_turn(*[False] * stages))
+    after = (left.applied, reconciler.settled, set(routes(proxy)))
+    reconciler.cycle(frozenset({Ring("podman:", "x")}))
+
+    assert after == ((), False, {"a.test/"})
+    assert set(routes(proxy)) == {"a.test/", "b.test/"}
+
+
+def test_nothing_is_left_in_the_middle_of_what_was_begun():
+    allowed = pod("b", "10.88.0.3", host="b.test", port="80", allow="private")
+    proxy, source = SimulatedHAProxy(alive=False), FakeSource(A)
+    reconciler = service(proxy, source)
+    reconciler.cycle(frozenset())
+    steps = len(proxy.steps)
+    source.workloads = [pod("a", "10.88.0.9", host="a.test", port="80"), allowed]
+
+    view = reconciler.cycle(frozenset(), interrupted=lambda: len(proxy.steps) > steps)
+
+    assert set(routes(proxy)) == {"a.test/", "b.test/"}
+    assert view.plan.steps == ()
+    assert view.counters == {"start": 1, "reload": 1}
 
 
 TLS = """
