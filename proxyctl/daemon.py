@@ -20,6 +20,7 @@ from proxyctl.litter import Litter
 from proxyctl.podman.events import EventThread
 from proxyctl.podman.events_file import EarlyBell
 from proxyctl.problems import HAProxyUnavailable, SettingsError, Severity
+from proxyctl.reconciler import DUE
 from proxyctl.settings import Settings
 from proxyctl.status import log as logs
 from proxyctl.status.notify import Notifier
@@ -44,6 +45,8 @@ _GRACE = 30.0
 
 SETTLE = (0.3, 3.0)
 """Seconds of quiet until the files follow what was done at run time, and at most."""
+REST = 3
+"""So many times what the files took they are left alone, while one change follows the other."""
 QUIET = 60.0
 """Seconds without a change until a reload for good housekeeping may be made."""
 
@@ -115,22 +118,29 @@ class _Due:
     """Since when the files are not what runs."""
     latest: float = NEVER
     """When the files follow whoever rings."""
+    rested: float = 0.0
+    """Until when they wait for more changes, so that their share of the time is bounded."""
     took: float = 0.0
-    """Seconds that the files took last: thousands of routes take some, and events have to wait."""
+    """Seconds that the files took last: thousands of routes take some."""
 
     def happened(self, now: float, *, settled: bool) -> None:
         """Note that there was a change: what can wait for quiet waits anew."""
         self.housekeeping = now + QUIET
         self.unsettled = NEVER if settled else min(self.unsettled, now)
         soon, latest = SETTLE
-        quiet, bound = max(soon, 2 * self.took), max(latest, 10 * self.took)
-        self.latest = NEVER if settled else self.unsettled + bound
-        self.settle = NEVER if settled else min(now + quiet, self.latest)
+        self.latest = NEVER if settled else self.unsettled + max(latest, 10 * self.took)
+        self.settle = NEVER if settled else min(max(now + soon, self.rested), self.latest)
 
-    def followed(self, took: float) -> None:
+    def followed(self, now: float, *, took: float) -> None:
         """Note that the files were seen to, in so many seconds."""
         self.settle = self.unsettled = self.latest = NEVER
         self.took = took
+        self.rested = now + REST * took
+
+    def gave_way(self, now: float) -> None:
+        """Note that the files were begun in vain, which took its time too."""
+        self.rested = now + REST * self.took
+        self.settle = min(self.rested, self.latest)
 
 
 class Service:
@@ -233,24 +243,30 @@ class Service:
             self._read_settings()
 
     def _patience(self, due: "_Due") -> float:
-        moments = (due.resync, due.settle, due.housekeeping, self._house.reconciler.due)
-        pulse = PULSE if self._house.reconciler.view.running.alive else ABSENT
+        reconciler = self._house.reconciler
+        moments = (due.resync, due.settle, due.housekeeping, reconciler.due)
+        pulse = PULSE if reconciler.view.running.alive else ABSENT
         return max(0.0, min(pulse, self._watchdog(), min(moments) - time.monotonic()))
 
     def _turn(self, rings: frozenset[Ring], due: "_Due") -> None:
         """Do what is to be done now, the most urgent first; what is not gives way to a ring."""
         reconciler = self._house.reconciler
         now = time.monotonic()
-        if rings or now >= reconciler.due or self._has_to_try():
-            # A retry or a departure reads nothing anew.
-            self._noted(reconciler.cycle(rings or frozenset({Ring("timer")})), due)
+        if rings:
+            self._noted(reconciler.cycle(rings), due)
+        elif now >= reconciler.retry_due or self._has_to_try():
+            self._noted(reconciler.cycle(frozenset({Ring("timer")})), due)  # reads nothing anew
+        elif now >= reconciler.due:
+            self._noted(reconciler.cycle(frozenset({DUE})), due)
         elif now >= due.resync:
             self._look_at_everything(due)
         elif now >= due.settle:
             view = reconciler.settle(interrupted=lambda: self._is_rung_before(due.latest))
             if view:
                 self._after(view)
-                due.followed(time.monotonic() - now)
+                due.followed(time.monotonic(), took=time.monotonic() - now)
+            else:
+                due.gave_way(time.monotonic())
         elif now >= due.housekeeping:
             view = reconciler.settle(quiet=True, interrupted=lambda: self._wakeup.rung)
             if view:

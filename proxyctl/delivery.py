@@ -46,6 +46,10 @@ class Proxy(Protocol):
         """Return what is known, with the files on disk as they are now."""
         ...
 
+    def pulse(self) -> int:
+        """Return the pid of the process that answers, 0 if there is none. It costs nothing."""
+        ...
+
     def check(self, texts: Mapping[str, str], give_way: Callable[[], None]) -> None:
         """Raise ConfigRejected if `haproxy -c` refuses the files.
 
@@ -90,6 +94,10 @@ class Delivery:
     def due(self, now: float) -> float:
         """Return when a refused reload is to be tried again; infinity if none is."""
         return self._refusal.until if self._refusal and self._refusal.until > now else NEVER
+
+    def is_answered(self) -> bool:
+        """Tell whether there is a HAProxy for which something can be done at once."""
+        return self._proxy.pulse() != 0
 
     def nothing(self) -> Delivered:
         """Return what runs where nothing could be decided: HAProxy goes on without us."""

@@ -36,6 +36,8 @@ from proxyctl.wakeup import Postponed, Ring
 HISTORY = 500
 FILES = "files"
 """Who rings when a file has changed."""
+DUE = Ring("timer", "due")
+"""What rings when the time of a workload is over, and nothing else has changed."""
 
 
 def _never() -> bool:
@@ -153,10 +155,15 @@ class Reconciler:
     def due(self) -> float:
         """Return when there is something to do though nothing rings, on the clock.
 
-        A workload that is gone is to be forgotten, one that was held back to be let in, or a
-        refused reload to be tried again.
+        A workload that is gone is to be forgotten, one that was held back to be let in (both:
+        `DUE`), or a refused reload to be tried again.
         """
-        return min(self._departed.due, self._damping.due, self._delivery.due(self._began))
+        return min(self._departed.due, self._damping.due, self.retry_due)
+
+    @property
+    def retry_due(self) -> float:
+        """Return when a refused reload is to be tried again, on the clock; infinity if none is."""
+        return self._delivery.due(self._began)
 
     def _turned(self, view: View) -> View:
         self.view = view
@@ -188,7 +195,7 @@ class Reconciler:
     def _done(self, rings: frozenset[Ring]) -> View:
         """Do what follows from what was read, the cheapest way that does all of it."""
         view = self._partly(rings) if _names_what_changed(rings) else None
-        if view is None:
+        if view is None and self._delivery.is_answered():
             view = self._at_once()
             self._is_interrupted = _never  # something may have been done by now
         if view is None or view.plan.cost in {"reload", "start"}:

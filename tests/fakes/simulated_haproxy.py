@@ -97,6 +97,9 @@ class SimulatedHAProxy:
     def observe_files(self, known: Running) -> Running:
         return replace(known, files={name: digest(text) for name, text in self.disk.items()})
 
+    def pulse(self) -> int:
+        return self.pid if self.alive else 0
+
     def check(self, texts: Mapping[str, str], give_way: Callable[[], None]) -> None:
         self.checks += 1
         give_way()

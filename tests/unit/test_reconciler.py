@@ -7,7 +7,7 @@ from proxyctl.files import templates
 from proxyctl.files.memory import Memory
 from proxyctl.plan.steps import PutCertificate, PutMapEntry, Reload, SetServerAddress, Start
 from proxyctl.problems import ConfigRejected, SourceUnavailable
-from proxyctl.reconciler import Reconciler
+from proxyctl.reconciler import DUE, Reconciler
 from proxyctl.state.model import Global
 from proxyctl.wakeup import Ring
 from tests.fakes.keyring import FakeKeyring, offer
@@ -52,6 +52,11 @@ def service(
         now=lambda: 1000.0,
         clock=clock,
     )
+
+
+def decided(reconciler):
+    """Count the decisions about everything: each is a turn of what is remembered."""
+    return reconciler._admission._recent.turns
 
 
 def routes(proxy):
@@ -431,6 +436,31 @@ def test_files_that_follow_a_change_cost_one_look_at_haproxy():
     assert "10.88.0.9:80" in proxy.disk["haproxy.cfg"]
     assert view.plan.steps == ()
     assert proxy.observed == 1
+
+
+def test_a_pod_whose_time_is_over_goes_without_a_look_at_all_of_haproxy():
+    proxy, source, clock = SimulatedHAProxy(alive=False), FakeSource(A, B), [0.0]
+    reconciler = service(proxy, source, clock=lambda: clock[0])
+    reconciler.cycle(frozenset())
+    source.workloads.remove(B)
+    reconciler.cycle(frozenset({Ring("podman:", "b")}))
+    waiting, whole = set(routes(proxy)), decided(reconciler)
+    clock[0] = reconciler.due
+
+    view = reconciler.cycle(frozenset({DUE}))
+
+    assert waiting == {"a.test/", "b.test/"}
+    assert set(routes(proxy)) == {"a.test/"}
+    assert view.changes[-1].causes == ("timer",)
+    assert decided(reconciler) == whole
+
+
+def test_a_start_decides_once():
+    reconciler = service(SimulatedHAProxy(alive=False), FakeSource(A))
+
+    reconciler.cycle(frozenset())
+
+    assert decided(reconciler) == 1
 
 
 def in_turn(*answers):
