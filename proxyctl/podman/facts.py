@@ -31,6 +31,7 @@ ATTACHED = ("running", "stopping")
 _TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?\s*(Z|[+-]\d\d:?\d\d)", re.ASCII
 )
+_HEALTH: Mapping[str, Health] = {str(health): health for health in Health}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -241,7 +242,7 @@ def _labels(value: object) -> Labels:
 
 
 def _health(word: str) -> Health:
-    return next((health for health in Health if health == word), Health.NONE)
+    return _HEALTH.get(word, Health.NONE)
 
 
 def _port(value: object) -> int:
