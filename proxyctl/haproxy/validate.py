@@ -151,8 +151,9 @@ def _awaited(
 ) -> tuple[str, str]:
     """Return what a process says until it ends; raises TimeoutExpired."""
     while True:
+        left = deadline - time.monotonic()
         try:
-            return process.communicate(timeout=_SLICE)
+            return process.communicate(timeout=max(0.0, min(left, _SLICE)))
         except subprocess.TimeoutExpired:
             if time.monotonic() >= deadline:
                 raise
