@@ -45,8 +45,6 @@ _GRACE = 30.0
 
 SETTLE = (0.3, 3.0)
 """Seconds of quiet until the files follow what was done at run time, and at most."""
-REST = 3
-"""So many times what the files took they are left alone, while one change follows the other."""
 QUIET = 60.0
 """Seconds without a change until a reload for good housekeeping may be made."""
 
@@ -118,29 +116,23 @@ class _Due:
     """Since when the files are not what runs."""
     latest: float = NEVER
     """When the files follow whoever rings."""
-    rested: float = 0.0
-    """Until when they wait for more changes, so that their share of the time is bounded."""
     took: float = 0.0
-    """Seconds that the files took last: thousands of routes take some."""
+    """Seconds that the files took last: thousands of routes take some, and begun in vain they
+    cost as much."""
 
     def happened(self, now: float, *, settled: bool) -> None:
         """Note that there was a change: what can wait for quiet waits anew."""
         self.housekeeping = now + QUIET
         self.unsettled = NEVER if settled else min(self.unsettled, now)
         soon, latest = SETTLE
-        self.latest = NEVER if settled else self.unsettled + max(latest, 10 * self.took)
-        self.settle = NEVER if settled else min(max(now + soon, self.rested), self.latest)
+        quiet, bound = max(soon, 2 * self.took), max(latest, 10 * self.took)
+        self.latest = NEVER if settled else self.unsettled + bound
+        self.settle = NEVER if settled else min(now + quiet, self.latest)
 
-    def followed(self, now: float, *, took: float) -> None:
+    def followed(self, took: float) -> None:
         """Note that the files were seen to, in so many seconds."""
         self.settle = self.unsettled = self.latest = NEVER
         self.took = took
-        self.rested = now + REST * took
-
-    def gave_way(self, now: float) -> None:
-        """Note that the files were begun in vain, which took its time too."""
-        self.rested = now + REST * self.took
-        self.settle = min(self.rested, self.latest)
 
 
 class Service:
@@ -264,9 +256,7 @@ class Service:
             view = reconciler.settle(interrupted=lambda: self._is_rung_before(due.latest))
             if view:
                 self._after(view)
-                due.followed(time.monotonic(), took=time.monotonic() - now)
-            else:
-                due.gave_way(time.monotonic())
+                due.followed(time.monotonic() - now)
         elif now >= due.housekeeping:
             view = reconciler.settle(quiet=True, interrupted=lambda: self._wakeup.rung)
             if view:
