@@ -16,9 +16,11 @@ from proxyctl.files.watch import Watch
 from proxyctl.folders import Folders
 from proxyctl.haproxy import scratch
 from proxyctl.house import build, connector, events_file, memory_file
+from proxyctl.litter import Litter
 from proxyctl.podman.events import EventThread
 from proxyctl.podman.events_file import EarlyBell
 from proxyctl.problems import HAProxyUnavailable, Problem, ProxyctlError, SettingsError, Severity
+from proxyctl.reconciler import DUE
 from proxyctl.settings import Settings
 from proxyctl.status import log as logs
 from proxyctl.status import troubles
@@ -33,8 +35,14 @@ PULSE = 1.0
 """Seconds between two looks whether HAProxy still is the process that it was."""
 ABSENT = 0.1
 """The same while there is none: its unit may start it at any moment."""
+SUBSCRIBING = 0.5
+"""Seconds that Podman's streams of events may take to open, until everything is read without."""
 RETRY = (0.5, 10.0)
 """Seconds until a refused change is tried again, at first and at most."""
+
+_POLL = 0.005
+_GRACE = 30.0
+"""Seconds that a look at everything may be put off by those who ring one after the other."""
 
 SETTLE = (0.3, 3.0)
 """Seconds of quiet until the files follow what was done at run time, and at most."""
@@ -107,8 +115,11 @@ class _Due:
     housekeeping: float = NEVER
     unsettled: float = NEVER
     """Since when the files are not what runs."""
+    latest: float = NEVER
+    """When the files follow whoever rings."""
     took: float = 0.0
-    """Seconds that the files took last: thousands of routes take some, and events have to wait."""
+    """Seconds that the files took last: thousands of routes take some, and begun in vain they
+    cost as much."""
 
     def happened(self, now: float, *, settled: bool) -> None:
         """Note that there was a change: what can wait for quiet waits anew."""
@@ -116,7 +127,13 @@ class _Due:
         self.unsettled = NEVER if settled else min(self.unsettled, now)
         soon, latest = SETTLE
         quiet, bound = max(soon, 2 * self.took), max(latest, 10 * self.took)
-        self.settle = NEVER if settled else min(now + quiet, self.unsettled + bound)
+        self.latest = NEVER if settled else self.unsettled + bound
+        self.settle = NEVER if settled else min(now + quiet, self.latest)
+
+    def followed(self, took: float) -> None:
+        """Note that the files were seen to, in so many seconds."""
+        self.settle = self.unsettled = self.latest = NEVER
+        self.took = took
 
 
 class Service:
@@ -128,6 +145,7 @@ class Service:
         self._folders = folders
         self._reread = reread
         self._wakeup = Wakeup()
+        self._litter = Litter()
         self._notifier = Notifier()
         self._house = build(settings, folders, read_only=False)
         self._hung_up = False
@@ -188,62 +206,98 @@ class Service:
         followers: tuple[EventThread | EarlyBell, ...] = (*threads, *early)
         for thread in followers:
             thread.start()
+        self._await_events(threads)
         try:
             yield
         finally:
             for thread in followers:
                 thread.stop()
 
+    def _await_events(self, threads: list[EventThread]) -> None:
+        """Let the streams open before everything is read: else it is read again when they do."""
+        until = time.monotonic() + SUBSCRIBING
+        while time.monotonic() < until and not self._is_interrupted():
+            if all(thread.healthy or thread.last_error for thread in threads):
+                break
+            time.sleep(_POLL)
+        self._wakeup.cover()
+
     def _turn_until_hangup(self) -> None:
-        self._after(self._carefully(lambda: self._house.reconciler.cycle(frozenset())))
+        with self._carefully():
+            self._after(self._house.reconciler.cycle(frozenset()))
         self._notifier.ready(self._status())
-        resync = self._house.settings.podman.resync
-        due = _Due(resync=time.monotonic() + resync)
+        self._litter.keep()
+        due = _Due(resync=time.monotonic() + self._house.settings.podman.resync)
         while not self._is_interrupted():
             rings = self._wakeup.wait(self._patience(due))
             if self._is_interrupted():
                 break
-            self._turn(rings, due)
-            if time.monotonic() >= due.resync:
-                due.resync = time.monotonic() + resync
+            with self._carefully():
+                self._turn(rings, due)
+                if time.monotonic() >= due.resync + _GRACE:
+                    self._look_at_everything(due)
             self._notifier.alive(self._status())
+            if not self._wakeup.rung:
+                self._litter.sweep()
         if self._hung_up:
             self._read_settings()
 
     def _patience(self, due: "_Due") -> float:
-        moments = (due.resync, due.settle, due.housekeeping, self._house.reconciler.due)
-        pulse = PULSE if self._house.reconciler.view.running.alive else ABSENT
+        reconciler = self._house.reconciler
+        moments = (due.resync, due.settle, due.housekeeping, reconciler.due)
+        pulse = PULSE if reconciler.view.running.alive else ABSENT
         return max(0.0, min(pulse, self._watchdog(), min(moments) - time.monotonic()))
 
     def _turn(self, rings: frozenset[Ring], due: "_Due") -> None:
-        """Do what is to be done now, the most urgent first."""
+        """Do what is to be done now, the most urgent first; what is not gives way to a ring."""
         reconciler = self._house.reconciler
         now = time.monotonic()
-        if rings or now >= min(due.resync, reconciler.due) or self._has_to_try():
-            # Only the resync reads everything; a retry or a departure reads nothing anew.
-            none = frozenset({Ring("timer")})
-            what = frozenset() if now >= due.resync else rings or none
-            view = self._carefully(lambda: reconciler.cycle(what))
-            self._after(view)
-            if view.applied or not reconciler.settled:
-                due.happened(time.monotonic(), settled=reconciler.settled)
+        if rings:
+            self._noted(reconciler.cycle(rings), due)
+        elif now >= reconciler.retry_due or self._has_to_try():
+            self._noted(reconciler.cycle(frozenset({Ring("timer")})), due)  # reads nothing anew
+        elif now >= reconciler.due:
+            self._noted(reconciler.cycle(frozenset({DUE})), due)
+        elif now >= due.resync:
+            self._look_at_everything(due)
         elif now >= due.settle:
-            self._after(self._carefully(reconciler.settle))
-            due.settle = due.unsettled = NEVER
-            due.took = time.monotonic() - now
+            view = reconciler.settle(interrupted=lambda: self._is_rung_before(due.latest))
+            if view:
+                self._after(view)
+                due.followed(time.monotonic() - now)
         elif now >= due.housekeeping:
-            self._after(self._carefully(lambda: reconciler.settle(quiet=True)))
-            due.housekeeping = NEVER
+            view = reconciler.settle(quiet=True, interrupted=lambda: self._wakeup.rung)
+            if view:
+                self._after(view)
+                due.housekeeping = NEVER
 
-    def _carefully(self, turn: Callable[[], View]) -> View:
-        """Turn; what should not happen meanwhile is told, and does not end the service."""
+    def _look_at_everything(self, due: "_Due") -> None:
+        cycle = self._house.reconciler.cycle
+        self._noted(cycle(frozenset(), interrupted=lambda: self._wakeup.rung), due)
+        due.resync = time.monotonic() + self._house.settings.podman.resync
+
+    def _noted(self, view: View, due: "_Due") -> None:
+        self._after(view)
+        settled = self._house.reconciler.settled
+        if view.applied or not settled:
+            due.happened(time.monotonic(), settled=settled)
+
+    def _is_rung_before(self, latest: float) -> bool:
+        return self._wakeup.rung and time.monotonic() < latest
+
+    @contextmanager
+    def _carefully(self) -> Iterator[None]:
+        """Tell of what should not happen, and do not end for it; what is due waits a while."""
         try:
-            return turn()
+            yield
         except ProxyctlError:
             raise
         except Exception as error:
             log.exception("a cycle ended in what should not happen")
-            return self._house.reconciler.stumbled(error)
+            self._after(self._house.reconciler.stumbled(error))
+            while time.monotonic() < self._retry and not self._is_interrupted():
+                time.sleep(ABSENT)
+                self._notifier.alive(self._status())
 
     def _has_to_try(self) -> bool:
         return self._retry_is_due() or self._another_haproxy()
@@ -269,6 +323,7 @@ class Service:
         for source in self._house.sources:
             source.close()
         self._house = build(settings, self._folders, read_only=False)
+        self._litter.sweep(thorough=True)  # the old house
         log.info("settings read again")
 
     def _retry_is_due(self) -> bool:

@@ -42,8 +42,19 @@ class Proxy(Protocol):
         """
         ...
 
-    def check(self, texts: Mapping[str, str]) -> None:
-        """Raise ConfigRejected if `haproxy -c` refuses the files."""
+    def observe_files(self, known: Running) -> Running:
+        """Return what is known, with the files on disk as they are now."""
+        ...
+
+    def pulse(self) -> int:
+        """Return the pid of the process that answers, 0 if there is none. It costs nothing."""
+        ...
+
+    def check(self, texts: Mapping[str, str], give_way: Callable[[], None]) -> None:
+        """Raise ConfigRejected if `haproxy -c` refuses the files.
+
+        `give_way` is called while it is waited for, and may raise.
+        """
         ...
 
     def apply(self, plan: Plan) -> None:
@@ -68,15 +79,25 @@ class Delivered:
 class Delivery:
     """Carries out decisions on one HAProxy. Belongs to the reconciler's thread."""
 
-    def __init__(self, proxy: Proxy, *, is_blind: Callable[[], bool]) -> None:
-        """`is_blind` tells whether a source was never heard of."""
+    def __init__(
+        self, proxy: Proxy, *, is_blind: Callable[[], bool], give_way: Callable[[], None]
+    ) -> None:
+        """`is_blind` tells whether a source was never heard of.
+
+        `give_way` is called before anything is carried out, and may raise.
+        """
         self._proxy = proxy
         self._is_blind = is_blind
+        self._give_way = give_way
         self._refusal: Refusal | None = None
 
     def due(self, now: float) -> float:
         """Return when a refused reload is to be tried again; infinity if none is."""
         return self._refusal.until if self._refusal and self._refusal.until > now else NEVER
+
+    def is_answered(self) -> bool:
+        """Tell whether there is a HAProxy for which something can be done at once."""
+        return self._proxy.pulse() != 0
 
     def nothing(self) -> Delivered:
         """Return what runs where nothing could be decided: HAProxy goes on without us."""
@@ -92,7 +113,7 @@ class Delivery:
         """
         done: tuple[Plan, ...] = ()
         try:
-            running = self._proxy.observe()
+            running = self._observed()
             whole, plan = self._plans(decision, running, now)
             if not running.alive or self._blind(running):
                 return None
@@ -142,8 +163,8 @@ class Delivery:
         error, absent = "", False
         running, plan = Running(alive=False), Plan()
         try:
+            running = self._observed()
             for _ in range(ROUNDS):
-                running = self._proxy.observe()
                 plan, due = self._plans(decision, running, now, quiet=quiet)
                 if not carry_out or _is_done(due, done):
                     error = self._refusal.error if self._refusal and due != plan else ""
@@ -153,6 +174,7 @@ class Delivery:
                     break
                 self._carry_out(due, running, now)
                 done.append(due)
+                running = self._after(due, running)
             else:
                 error = "HAProxy is still not what it should be: " + words_of(plan, running)
         except ProxyctlError as failure:
@@ -160,6 +182,17 @@ class Delivery:
         return Delivered(
             running=running, plan=plan, applied=tuple(done), error=error, absent=absent
         )
+
+    def _observed(self) -> Running:
+        """Return what runs, before anything is done about it."""
+        self._give_way()
+        running = self._proxy.observe()
+        self._give_way()
+        return running
+
+    def _after(self, done: Plan, known: Running) -> Running:
+        """Return what runs after a plan; files alone change nothing but the disk."""
+        return self._proxy.observe_files(known) if done.cost == "file" else self._proxy.observe()
 
     def _plans(
         self, decision: Decision, running: Running, now: float, *, quiet: bool = False

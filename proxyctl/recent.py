@@ -13,6 +13,8 @@ class Recent:
     """
 
     def __init__(self) -> None:
+        self.turns = 0
+        """So many times everything was asked for anew."""
         self._now: dict[Hashable, tuple[tuple[object, ...], Any]] = {}
         self._before: dict[Hashable, tuple[tuple[object, ...], Any]] = {}
 
@@ -31,3 +33,4 @@ class Recent:
     def turn(self) -> None:
         """Forget what was not asked for since the last turn."""
         self._before, self._now = self._now, {}
+        self.turns += 1

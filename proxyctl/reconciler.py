@@ -31,11 +31,17 @@ from proxyctl.standing import Standing
 from proxyctl.state.model import Global
 from proxyctl.status import troubles
 from proxyctl.status.view import Change, View
-from proxyctl.wakeup import Ring
+from proxyctl.wakeup import Postponed, Ring
 
 HISTORY = 500
 FILES = "files"
 """Who rings when a file has changed."""
+DUE = Ring("timer", "due")
+"""What rings when the time of a workload is over, and nothing else has changed."""
+
+
+def _never() -> bool:
+    return False
 
 
 class Reconciler:
@@ -66,7 +72,10 @@ class Reconciler:
         self._began = clock()
         """When the present cycle began: all of it is decided for this one moment."""
         self._reading = Reading(sources, memory.workloads)
-        self._delivery = Delivery(proxy, is_blind=lambda: self._reading.has_gaps)
+        self._is_interrupted: Callable[[], bool] = _never
+        self._delivery = Delivery(
+            proxy, is_blind=lambda: self._reading.has_gaps, give_way=self._give_way
+        )
         self._standing: Standing | None = None
         self._departed = Departed()
         self._keyring = keyring
@@ -75,7 +84,7 @@ class Reconciler:
             settings=settings,
             identity=identity,
             overrides=overrides,
-            check=proxy.check,
+            check=lambda texts: proxy.check(texts, self._give_way),
             accepted=dict(memory.templates),
             keyring=keyring,
         )
@@ -88,22 +97,24 @@ class Reconciler:
         self._ask_sources(frozenset())
         return self._turned(self._whole(carry_out=False))
 
-    def cycle(self, rings: frozenset[Ring]) -> View:
+    def cycle(self, rings: frozenset[Ring], *, interrupted: Callable[[], bool] = _never) -> View:
         """Read what the rings name (all, if none), and make HAProxy what it should be.
 
         What the runtime API can do is done at once; where nothing else is needed, the files
-        follow when it is quiet (`settle`): a request waits for them no more than for us.
+        follow when it is quiet (`settle`): a request waits for them no more than for us. When it
+        is `interrupted`, what was read is known, and all else is left to `settle`.
         """
         begin = time.monotonic()
         self._ask_sources(rings)
         self.memory = with_overrides(self.memory, rings, self._reading.workloads)
-        view = self._partly(rings) if _names_what_changed(rings) else None
-        if view is None:
-            view = self._at_once()
-        if view is None or view.plan.cost in {"reload", "start"}:
-            done = view.applied if view else ()
-            view = self._whole(carry_out=True)
-            view = replace(view, applied=(*done, *view.applied))
+        self._is_interrupted = interrupted
+        try:
+            view = self._done(rings)
+        except Postponed:
+            self.settled = False
+            return self._turned(replace(self.view, applied=()))
+        finally:
+            self._is_interrupted = _never
         return self._turned(self._recorded(view, rings, milliseconds=_ms_since(begin)))
 
     def once(self) -> View:
@@ -113,11 +124,22 @@ class Reconciler:
         view = self._whole(carry_out=True)
         return self._turned(self._recorded(view, frozenset(), milliseconds=_ms_since(begin)))
 
-    def settle(self, *, quiet: bool = False) -> View:
-        """Check and write the files, and whatever else is left to do. Asks no source."""
+    def settle(
+        self, *, quiet: bool = False, interrupted: Callable[[], bool] = _never
+    ) -> View | None:
+        """Check and write the files, and whatever else is left to do. Asks no source.
+
+        None if it was `interrupted`, before anything was done.
+        """
         begin = time.monotonic()
         self._began = self._clock()
-        view = self._whole(carry_out=True, quiet=quiet)
+        self._is_interrupted = interrupted
+        try:
+            view = self._whole(carry_out=True, quiet=quiet)
+        except Postponed:
+            return None
+        finally:
+            self._is_interrupted = _never
         ring = frozenset({Ring("quiet")})
         return self._turned(self._recorded(view, ring, milliseconds=_ms_since(begin)))
 
@@ -141,10 +163,15 @@ class Reconciler:
     def due(self) -> float:
         """Return when there is something to do though nothing rings, on the clock.
 
-        A workload that is gone is to be forgotten, one that was held back to be let in, or a
-        refused reload to be tried again.
+        A workload that is gone is to be forgotten, one that was held back to be let in (both:
+        `DUE`), or a refused reload to be tried again.
         """
-        return min(self._departed.due, self._damping.due, self._delivery.due(self._began))
+        return min(self._departed.due, self._damping.due, self.retry_due)
+
+    @property
+    def retry_due(self) -> float:
+        """Return when a refused reload is to be tried again, on the clock; infinity if none is."""
+        return self._delivery.due(self._began)
 
     def _turned(self, view: View) -> View:
         self.view = view
@@ -172,6 +199,23 @@ class Reconciler:
         return (*self._damping.held(self._reading.workloads), *self._departed.workloads)
 
     # ---- decide, observe, plan, apply ----------------------------------------------------
+
+    def _done(self, rings: frozenset[Ring]) -> View:
+        """Do what follows from what was read, the cheapest way that does all of it."""
+        view = self._partly(rings) if _names_what_changed(rings) else None
+        if view is None and self._delivery.is_answered():
+            view = self._at_once()
+            self._is_interrupted = _never  # something may have been done by now
+        if view is None or view.plan.cost in {"reload", "start"}:
+            done = view.applied if view else ()
+            view = self._whole(carry_out=True)
+            view = replace(view, applied=(*done, *view.applied))
+        return view
+
+    def _give_way(self) -> None:
+        """Leave what can wait to those who do not."""
+        if self._is_interrupted():
+            raise Postponed
 
     def _partly(self, rings: frozenset[Ring]) -> View | None:
         """Do as `_at_once` does for those only whom a change concerns; None if it cannot."""

@@ -17,6 +17,10 @@ class Ring:
     changed: str = ""
 
 
+class Postponed(Exception):  # noqa: N818 - what happened to it
+    """Somebody rings: what was begun and can wait is left, before it has done anything."""
+
+
 class Wakeup:
     """A doorbell: rings in a burst are one, but none waits for ever."""
 
@@ -46,6 +50,16 @@ class Wakeup:
     def closed(self) -> bool:
         """Tell whether `close` was called."""
         return self._closed
+
+    def cover(self) -> None:
+        """Forget the rings for everything: the caller reads everything from now on."""
+        with self._condition:
+            self._rings = {ring for ring in self._rings if ring.changed}
+
+    @property
+    def rung(self) -> bool:
+        """Tell whether `wait` would return at once."""
+        return bool(self._rings) or self._closed
 
     def wait(self, timeout: float) -> frozenset[Ring]:
         """Return the rings since the last call; none after `timeout` seconds or when closed."""

@@ -7,6 +7,8 @@ import csv
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import attrgetter
 
 from proxyctl.plan.steps import AddServer
 from proxyctl.state.model import OldWorker, RunningServer, ServerState
@@ -22,6 +24,7 @@ _CHECK_UNKNOWN = "1"
 _CHECK_ENABLED = "6"
 """srv_check_state: configured and enabled."""
 
+_NAME_OF = attrgetter("name")
 _STAT = ("pxname", "svname", "status", "bck", "scur")
 
 _MESSAGE = re.compile(r"^\[(ALERT|WARNING|NOTICE)\]\s+\(\d+\) : (?:config : )?(.*)$")
@@ -67,10 +70,20 @@ def parse_servers_state(text: str) -> tuple[Row, ...]:
 
 
 def parse_stat(text: str) -> tuple[Row, ...]:
-    """Return the rows of `show stat`: of its hundred columns those that are read here."""
-    header, *rows = list(csv.reader(text.removeprefix("# ").splitlines())) or [[]]
+    """Return the rows of `show stat`: of its hundred columns those that are read here.
+
+    They stand in front: the rest of a line, which is most of it, is not looked into.
+    """
+    lines = text.removeprefix("# ").splitlines()
+    header = lines[0].split(",") if lines else []
     columns = [(name, header.index(name)) for name in _STAT if name in header]
+    end = max((at for _, at in columns), default=0) + 1
+    rows = (_first_columns(line, end) for line in lines[1:])
     return tuple({name: row[at] for name, at in columns} for row in rows if len(row) > 1)
+
+
+def _first_columns(line: str, number: int) -> list[str]:
+    return next(csv.reader([line])) if '"' in line else line.split(",", number)
 
 
 def parse_map(text: str) -> tuple[tuple[str, str], ...]:
@@ -181,7 +194,7 @@ def servers(state: Iterable[Row], stat: Iterable[Row]) -> dict[str, tuple[Runnin
         backend, name = row["be_name"], row["srv_name"]
         server = _server(row, told.get((backend, name), {}))
         found.setdefault(backend, []).append(server)
-    return {name: tuple(sorted(some, key=lambda one: one.name)) for name, some in found.items()}
+    return {name: tuple(sorted(some, key=_NAME_OF)) for name, some in found.items()}
 
 
 def _server(row: Row, stat: Row) -> RunningServer:
@@ -191,15 +204,17 @@ def _server(row: Row, stat: Row) -> RunningServer:
         port=int(row["srv_port"]),
         weight=int(row["srv_uweight"]),
         backup=stat.get("bck") == "1",
-        state=_state(row),
+        state=_state_of(row["srv_admin_state"]),
         up=not stat.get("status", "").startswith("DOWN"),
         id=int(row["srv_id"]),
         sessions=int(stat.get("scur") or 0),
     )
 
 
-def _state(row: Row) -> ServerState:
-    admin = int(row["srv_admin_state"])
+@lru_cache(maxsize=64)
+def _state_of(flags: str) -> ServerState:
+    """Return the state by srv_admin_state: a few values, in thousands of rows."""
+    admin = int(flags)
     if admin & _ADMIN_MAINT:
         return ServerState.MAINT
     return ServerState.DRAIN if admin & _ADMIN_DRAIN else ServerState.READY
@@ -207,7 +222,7 @@ def _state(row: Row) -> ServerState:
 
 def in_maint(row: Row) -> bool:
     """Tell whether a row of `show servers state` is of a server in maintenance."""
-    return _state(row) is ServerState.MAINT
+    return _state_of(row["srv_admin_state"]) is ServerState.MAINT
 
 
 def unused_id(state: Iterable[Row]) -> int:

@@ -4,8 +4,9 @@ A step that fails raises; nothing is swallowed, since the next cycle observes th
 """
 
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 from proxyctl.haproxy import answers, files, observing, reloading, runtime, validate
@@ -90,6 +91,10 @@ class HAProxy:
         with self._talk() as talk:
             return observing.observe_again(talk, known, backends)
 
+    def observe_files(self, known: Running) -> Running:
+        """Return what is known, with the files on disk as they are now."""
+        return replace(known, files=self._digests.read())
+
     def _talk(self) -> AbstractContextManager[Conversation]:
         """Connect to the worker: by its own socket, else (started without one) by the master."""
         if self._worker and self._worker.is_answered():
@@ -128,9 +133,15 @@ class HAProxy:
         except ProxyctlError:
             return known
 
-    def check(self, texts: Mapping[str, str]) -> None:
-        """Let `haproxy -c` read *texts*; raises ConfigRejected."""
-        validate.check(texts, binary=self._binary, layout=self.layout, before=self._before)
+    def check(self, texts: Mapping[str, str], give_way: Callable[[], None] = lambda: None) -> None:
+        """Let `haproxy -c` read *texts*; raises ConfigRejected, or what `give_way` raises."""
+        validate.check(
+            texts,
+            binary=self._binary,
+            layout=self.layout,
+            before=self._before,
+            give_way=give_way,
+        )
 
     def apply(self, plan: Plan) -> None:
         """Carry the steps out in their order; raises at the first that fails.

@@ -3,7 +3,8 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from proxyctl.state.render import CONFIG
 _SETTING = "haproxy.binary in config.toml"
 _OLDEST = (2, 6)
 _PATIENCE = 10.0
+_SLICE = 0.02
+"""Seconds between two looks whether somebody is in a greater hurry than `haproxy -c`."""
 _VERSION = re.compile(r"HA-?Proxy version (\d+)\.(\d+)")
 """First line of `haproxy -v`; before 2.4 the name had a hyphen."""
 _NO_LISTENER = 2
@@ -26,20 +29,21 @@ not start (no listener) => exit(2)." (2.6, 3.0)."""
 _DEAF = "it has no error, but HAProxy would not start: nothing listens (no frontend has a `bind`)"
 
 
-def check(
+def check(  # noqa: PLR0913 - where, with what, and for how long
     texts: Mapping[str, str],
     *,
     binary: str,
     layout: Layout | None = None,
     before: Iterable[Path | str] | None = None,
     timeout: float = 30.0,
+    give_way: Callable[[], None] = lambda: None,
 ) -> None:
     """Let `haproxy -c` read *texts* in a private folder, after the files *before*.
 
     `layout` is where they will live: names of maps and certificates that begin with its folder
     are looked for in the private one. Addresses are literals, so that no DNS is asked. Without
     `before` *texts* are the whole configuration, and have to listen somewhere; with it, files that
-    nobody named may.
+    nobody named may. `give_way` is called while HAProxy reads; what it raises ends that.
     Raises ConfigRejected with the lines of our haproxy.cfg, HAProxyUnavailable without a binary,
     or with one that is no HAProxy that we know: another program may accept anything.
     """
@@ -54,7 +58,7 @@ def check(
         files.write(private, here, here)
         others = [_redirected(str(other), folder, private.folder) for other in before or ()]
         arguments = [word for one in (*others, str(private.config)) for word in ("-f", one)]
-        result = _run([binary, "-c", *arguments], str(name), timeout)
+        result = _run([binary, "-c", *arguments], str(name), timeout, give_way)
         if result.returncode < 0:
             raise HAProxyUnavailable(f"{binary} -c was ended by signal {-result.returncode}")
         if result.returncode == _NO_LISTENER and "no listener" in result.stdout:
@@ -116,20 +120,41 @@ def _alerts(stderr: str, file: str) -> tuple[Alert, ...]:
     return parse_alerts(stderr, file=file) or last
 
 
-def _run(command: list[str], folder: str, timeout: float) -> subprocess.CompletedProcess[str]:
+def _run(
+    command: list[str], folder: str, timeout: float, give_way: Callable[[], None] = lambda: None
+) -> subprocess.CompletedProcess[str]:
     what = " ".join(command[:2])
     try:
-        return subprocess.run(
+        with subprocess.Popen(
             command,
-            check=False,
             cwd=folder,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             encoding="utf-8",
             errors="replace",
-            timeout=timeout,
-        )
+        ) as process:
+            try:
+                said = _awaited(process, time.monotonic() + timeout, give_way)
+            except BaseException:
+                process.kill()
+                raise
     except subprocess.TimeoutExpired as error:
         raise HAProxyUnavailable(f"{what} took more than {timeout:g} s") from error
     except OSError as error:
         raise HAProxyUnavailable(f"{what}: {error.strerror}") from error
+    return subprocess.CompletedProcess(command, process.returncode, *said)
+
+
+def _awaited(
+    process: subprocess.Popen[str], deadline: float, give_way: Callable[[], None]
+) -> tuple[str, str]:
+    """Return what a process says until it ends; raises TimeoutExpired."""
+    while True:
+        left = deadline - time.monotonic()
+        try:
+            return process.communicate(timeout=max(0.0, min(left, _SLICE)))
+        except subprocess.TimeoutExpired:
+            if time.monotonic() >= deadline:
+                raise
+            give_way()

@@ -117,8 +117,8 @@ class EventThread(threading.Thread):
                 self._socket = _own(response)
             if self._stopped.is_set():
                 return
-            self.healthy, self.last_error = True, ""
             self._wakeup.ring(self._source, EVERYTHING)
+            self.healthy, self.last_error = True, ""  # in this order: who waits for it takes both
             self._ring_for(response)
         finally:
             with self._lock:

@@ -32,6 +32,7 @@ ATTACHED = ("running", "stopping")
 _TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?\s*(Z|[+-]\d\d:?\d\d)", re.ASCII
 )
+_HEALTH: Mapping[str, Health] = {str(health): health for health in Health}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -173,12 +174,13 @@ def image_from_inspect(raw: Json) -> ImageFacts:
 def updated(old: ContainerFacts | None, new: ContainerFacts) -> ContainerFacts:
     """Return `new`, with what its source did not tell and what cannot have changed from `old`.
 
-    --expose of a pod's member is in lists since 5.1 but in inspects since 5.3: both are added up.
+    It is `old` itself if nothing changed, which nobody has to look into again. --expose of a pod's
+    member is in lists since 5.1 but in inspects since 5.3: both are added up.
     """
     if old is None or old.id != new.id:
         return new
     same_run = old.started == new.started and new.state in ATTACHED
-    return replace(
+    whole = replace(
         new,
         pod_name=new.pod_name or old.pod_name,
         service=new.service or old.service,
@@ -186,6 +188,7 @@ def updated(old: ContainerFacts | None, new: ContainerFacts) -> ContainerFacts:
         networks=old.networks if new.networks is None and same_run else new.networks,
         exposed=_together(old.exposed, new.exposed),
     )
+    return old if whole == old else whole
 
 
 def _together(
@@ -240,7 +243,7 @@ def _labels(value: object) -> Labels:
 
 
 def _health(word: str) -> Health:
-    return next((health for health in Health if health == word), Health.NONE)
+    return _HEALTH.get(word, Health.NONE)
 
 
 def _port(value: object) -> int:

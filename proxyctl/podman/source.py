@@ -31,6 +31,7 @@ from proxyctl.podman.facts import (
     updated,
 )
 from proxyctl.problems import Problem, Severity, SourceUnavailable
+from proxyctl.recent import Recent
 from proxyctl.routes.workload import Workload
 
 T = TypeVar("T")
@@ -61,6 +62,7 @@ class PodmanSource:
         self._workloads: dict[str, Workload] = {}
         self._problems: dict[str, Problem] = {}
         self._unsure: set[str] = set()
+        self._recent = Recent()
         self._late = 0
 
     @property
@@ -79,6 +81,7 @@ class PodmanSource:
     def read(self, changed: frozenset[str] | None) -> tuple[Workload, ...]:
         """Return all workloads, sorted, after reading again what may have changed.
 
+        What is as it was is the same object as before: so a change is found without a comparison.
         `changed` holds ids of containers and pods; None, or "" in it, means anything. The first
         read, and the first after a failure, are full. Raises SourceUnavailable.
         """
@@ -107,6 +110,7 @@ class PodmanSource:
         return self._api
 
     def _read_all(self, api: PodmanApi) -> None:
+        self._recent.turn()
         entries = api.list_containers()
         addresses = {entry.get("Id"): entry for entry in api.list_compat()}
         old, self._containers, self._problems = self._containers, {}, {}
@@ -169,21 +173,16 @@ class PodmanSource:
 
     def _assemble(self, api: PodmanApi, groups: Mapping[str, list[ContainerFacts]]) -> None:
         """Find out what is still unknown of the groups, and make their workloads."""
-        pods: dict[str, PodFacts] = {}
-        complete: list[ContainerFacts] = []
+        rootless = self.info is not None and self.info.rootless
         for key, group in groups.items():
             pod = self._pod(api, key, group) if group[0].pod else None
-            if pod is not None:
-                pods[key] = pod
+            complete = group
             if is_marked(pod.labels if pod else ()) or any(is_marked(c.labels) for c in group):
-                complete += self._completed(api, group, pod)
-            else:
-                complete += group
-        rootless = self.info is not None and self.info.rootless
-        for workload in assemble(
-            complete, pods, self._images, source=self.name, rootless=rootless
-        ):
-            self._workloads[workload.id] = workload
+                complete = self._completed(api, group, pod)
+            images = tuple(self._images.get(one.image_id) for one in complete)
+            arguments = (tuple(complete), pod, images, self.name, rootless)
+            for workload in self._recent.of(key, arguments, _workloads):
+                self._workloads[workload.id] = workload
 
     def _completed(
         self, api: PodmanApi, group: list[ContainerFacts], pod: PodFacts | None
@@ -289,6 +288,19 @@ class PodmanSource:
             kind = _KINDS.get(translate, "container")
             self._problems[identity] = _odd(kind, identity, f"{name!s:.60}", error)
             return None
+
+
+def _workloads(
+    group: tuple[ContainerFacts, ...],
+    pod: PodFacts | None,
+    images: tuple[ImageFacts | None, ...],
+    source: str,
+    rootless: bool,  # noqa: FBT001 - an argument among others that are told apart by place
+) -> tuple[Workload, ...]:
+    """Return the workload of a group, if it is one."""
+    pods = {pod.id: pod} if pod else {}
+    known = {image.id: image for image in images if image}
+    return assemble(group, pods, known, source=source, rootless=rootless)
 
 
 def _not_told(group: list[ContainerFacts], pod: PodFacts | None) -> frozenset[str]:

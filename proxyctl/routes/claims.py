@@ -115,7 +115,7 @@ def translate(
     for workload in sorted(workloads, key=lambda w: (w.kind, w.source, w.id)):
         uid = workload.uid
         before = last_good.get(uid)
-        arguments = (workload, None if before is workload else before, settings)
+        arguments = (workload, None if before == workload else before, settings)
         made, wrong = recent.of(("claims", uid), arguments, _in_force)
         if made:
             good[uid] = made[0].workload

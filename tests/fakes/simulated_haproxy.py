@@ -62,6 +62,8 @@ class SimulatedHAProxy:
     """File -> certificate; None: no crt-list is loaded."""
     steps: list[Step] = field(default_factory=list)
     checks: int = 0
+    observed: int = 0
+    """So many times everything was asked."""
     reload_refusal: ConfigRejected | None = None
     """What a reload ends in: the old process goes on, with its files."""
     reloads: int = 0
@@ -72,6 +74,7 @@ class SimulatedHAProxy:
     """So many steps are carried out before `Crash`."""
 
     def observe(self) -> Running:
+        self.observed += 1
         files = {name: digest(text) for name, text in self.disk.items()}
         if not self.alive:
             return Running(alive=False, files=files)
@@ -97,8 +100,15 @@ class SimulatedHAProxy:
         fresh = {name: now.servers.get(name, ()) for name in backends}
         return replace(known, servers={**known.servers, **fresh})
 
-    def check(self, texts: Mapping[str, str]) -> None:
+    def observe_files(self, known: Running) -> Running:
+        return replace(known, files={name: digest(text) for name, text in self.disk.items()})
+
+    def pulse(self) -> int:
+        return self.pid if self.alive else 0
+
+    def check(self, texts: Mapping[str, str], give_way: Callable[[], None]) -> None:
         self.checks += 1
+        give_way()
         if refusal := self.refuses(texts):
             raise refusal
 

@@ -8,7 +8,7 @@ from proxyctl.files.memory import Memory
 from proxyctl.files.templates import packaged
 from proxyctl.plan.planner import make_plan
 from proxyctl.plan.steps import Reload, RemoveCertificate
-from proxyctl.reconciler import Reconciler
+from proxyctl.reconciler import DUE, Reconciler
 from proxyctl.standing import Standing
 from proxyctl.state.model import Global
 from proxyctl.wakeup import Ring
@@ -65,13 +65,14 @@ def changes(draw):
 
 @settings(max_examples=200, deadline=None)
 @given(
-    st.lists(st.tuples(changes(), st.booleans()), min_size=1, max_size=10),
+    st.lists(st.tuples(changes(), st.booleans(), st.booleans()), min_size=1, max_size=10),
     st.sampled_from([(2, 6, 12), (3, 4, 7)]),
 )
 def test_part_by_part_is_the_whole(steps, version):
     source = FakeSource()
     keyring = FakeKeyring.of(*CERTIFICATES)
     proxy = SimulatedHAProxy(alive=False, version=version)
+    clock = [0.0]
     reconciler = Reconciler(
         settings=our_settings(TLS),
         sources=[source],
@@ -80,16 +81,20 @@ def test_part_by_part_is_the_whole(steps, version):
         identity=IDENTITY,
         memory=Memory(),
         keyring=keyring,
+        clock=lambda: clock[0],
     )
     reconciler.cycle(frozenset())
     there = {}
-    for (name, workload), quiet in steps:
+    for (name, workload), quiet, later in steps:
         there = {key: one for key, one in there.items() if key != name}
         if workload is not None:
             there[name] = workload
         source.workloads = list(there.values())
 
         view = reconciler.cycle(frozenset({Ring("podman:", name)}))
+        if later:
+            clock[0] += 10
+            view = reconciler.cycle(frozenset({DUE}))
 
         standing = reconciler._standing
         whole = decide(

@@ -7,7 +7,7 @@ from proxyctl.files import templates
 from proxyctl.files.memory import Memory
 from proxyctl.plan.steps import PutCertificate, PutMapEntry, Reload, SetServerAddress, Start
 from proxyctl.problems import ConfigRejected, SourceUnavailable
-from proxyctl.reconciler import Reconciler
+from proxyctl.reconciler import DUE, Reconciler
 from proxyctl.state.model import Global
 from proxyctl.wakeup import Ring
 from tests.fakes.keyring import FakeKeyring, offer
@@ -54,6 +54,11 @@ def service(
         now=lambda: 1000.0,
         clock=clock,
     )
+
+
+def decided(reconciler):
+    """Count the decisions about everything: each is a turn of what is remembered."""
+    return reconciler._admission._recent.turns
 
 
 def routes(proxy):
@@ -418,6 +423,102 @@ def test_once_leaves_nothing_for_later_and_tells_what_it_did():
     assert view.plan.steps == ()
     assert [plan.cost for plan in view.applied] == ["runtime"]
     assert "10.88.0.9" in proxy.disk["haproxy.cfg"]
+
+
+def test_files_that_follow_a_change_cost_one_look_at_haproxy():
+    proxy, source = SimulatedHAProxy(alive=False), FakeSource(A)
+    reconciler = service(proxy, source)
+    reconciler.cycle(frozenset())
+    source.workloads = [pod("a", "10.88.0.9", host="a.test", port="80")]
+    reconciler.cycle(frozenset({Ring("podman:", "a")}))
+    proxy.observed = 0
+
+    view = reconciler.settle()
+
+    assert "10.88.0.9:80" in proxy.disk["haproxy.cfg"]
+    assert view.plan.steps == ()
+    assert proxy.observed == 1
+
+
+def test_a_pod_whose_time_is_over_goes_without_a_look_at_all_of_haproxy():
+    proxy, source, clock = SimulatedHAProxy(alive=False), FakeSource(A, B), [0.0]
+    reconciler = service(proxy, source, clock=lambda: clock[0])
+    reconciler.cycle(frozenset())
+    source.workloads.remove(B)
+    reconciler.cycle(frozenset({Ring("podman:", "b")}))
+    waiting, whole = set(routes(proxy)), decided(reconciler)
+    clock[0] = reconciler.due
+
+    view = reconciler.cycle(frozenset({DUE}))
+
+    assert waiting == {"a.test/", "b.test/"}
+    assert set(routes(proxy)) == {"a.test/"}
+    assert view.changes[-1].causes == ("timer",)
+    assert decided(reconciler) == whole
+
+
+def test_a_start_decides_once():
+    reconciler = service(SimulatedHAProxy(alive=False), FakeSource(A))
+
+    reconciler.cycle(frozenset())
+
+    assert decided(reconciler) == 1
+
+
+def in_turn(*answers):
+    """Return what answers so, and True ever after."""
+    left = list(answers)
+    return lambda: left.pop(0) if left else True
+
+
+@pytest.mark.parametrize("stages", range(4))
+def test_files_that_give_way_to_a_ring_are_left_whole_until_it_is_quiet(stages):
+    proxy, source = SimulatedHAProxy(alive=False), FakeSource(A)
+    reconciler = service(proxy, source)
+    reconciler.cycle(frozenset())
+    source.workloads = [pod("a", "10.88.0.9", host="a.test", port="80")]
+    reconciler.cycle(frozenset({Ring("podman:", "a")}))
+    before, steps = dict(proxy.disk), len(proxy.steps)
+
+    left = reconciler.settle(interrupted=in_turn(*[False] * stages))
+
+    # While it is checked, before HAProxy is asked, and after.
+    assert (left is None) == (stages < 3)
+    if stages < 3:
+        assert (proxy.disk, len(proxy.steps), reconciler.settled) == (before, steps, False)
+    assert reconciler.settle() is not None
+    assert "10.88.0.9:80" in proxy.disk["haproxy.cfg"]
+    assert reconciler.settled
+
+
+@pytest.mark.parametrize("stages", range(2))
+def test_what_an_interrupted_look_at_everything_has_found_is_done_with_the_next_change(stages):
+    proxy, source = SimulatedHAProxy(alive=False), FakeSource(A)
+    reconciler = service(proxy, source)
+    reconciler.cycle(frozenset())
+    source.workloads.append(B)
+
+    left = reconciler.cycle(frozenset(), interrupted=in_turn(*[False] * stages))
+    after = (left.applied, reconciler.settled, set(routes(proxy)))
+    reconciler.cycle(frozenset({Ring("podman:", "x")}))
+
+    assert after == ((), False, {"a.test/"})
+    assert set(routes(proxy)) == {"a.test/", "b.test/"}
+
+
+def test_nothing_is_left_in_the_middle_of_what_was_begun():
+    allowed = pod("b", "10.88.0.3", host="b.test", port="80", allow="private")
+    proxy, source = SimulatedHAProxy(alive=False), FakeSource(A)
+    reconciler = service(proxy, source)
+    reconciler.cycle(frozenset())
+    steps = len(proxy.steps)
+    source.workloads = [pod("a", "10.88.0.9", host="a.test", port="80"), allowed]
+
+    view = reconciler.cycle(frozenset(), interrupted=lambda: len(proxy.steps) > steps)
+
+    assert set(routes(proxy)) == {"a.test/", "b.test/"}
+    assert view.plan.steps == ()
+    assert view.counters == {"start": 1, "reload": 1}
 
 
 TLS = """

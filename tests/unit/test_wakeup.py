@@ -25,6 +25,19 @@ def test_silence_is_told_as_no_rings():
     assert Wakeup().wait(0.01) == frozenset()
 
 
+def test_who_reads_everything_covers_the_rings_for_everything_and_no_others():
+    wakeup = Wakeup()
+    wakeup.ring("podman:")
+    wakeup.ring("files")
+    wakeup.ring("api", "drain a")
+
+    wakeup.cover()
+
+    assert wakeup.rung
+    assert wakeup.wait(1) == {Ring("api", "drain a")}
+    assert not wakeup.rung
+
+
 def test_closing_ends_the_waiting():
     wakeup = Wakeup()
     threading.Timer(0.02, wakeup.close).start()

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
+from functools import lru_cache
 
 from proxyctl.problems import Problem
 from proxyctl.routes import mistakes
@@ -106,6 +107,7 @@ def _scope(
     return scope
 
 
+@lru_cache(maxsize=4096)  # thousands of workloads have the same few labels of others
 def _is_near(label: str) -> bool:
     """Tell whether a label was meant to begin with `proxyctl.` (proxctl.host, proxyctl_host)."""
     if label.lower().startswith("proxyctl"):

@@ -62,6 +62,15 @@ def test_sessions_of_a_server_are_counted():
     assert answers.connections(rows, "gone") == 0
 
 
+def test_a_quoted_column_of_statistics_shifts_none():
+    text = '# pxname,svname,scur,status,bck,last\n"a,b",one,3,UP,0,x\nc,two,4,DOWN,1,"y,z"\n'
+
+    assert answers.parse_stat(text) == (
+        {"pxname": "a,b", "svname": "one", "status": "UP", "bck": "0", "scur": "3"},
+        {"pxname": "c", "svname": "two", "status": "DOWN", "bck": "1", "scur": "4"},
+    )
+
+
 def test_the_state_for_the_next_worker_has_no_server_in_maint():
     kept = answers.state_to_keep(STATE)
 

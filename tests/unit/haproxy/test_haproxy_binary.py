@@ -1,9 +1,12 @@
 import os
+from pathlib import Path
 
 import pytest
 
-from proxyctl.haproxy.validate import require_haproxy
+from proxyctl.haproxy.files import Layout
+from proxyctl.haproxy.validate import check, require_haproxy
 from proxyctl.problems import HAProxyUnavailable
+from proxyctl.wakeup import Postponed
 
 
 @pytest.fixture
@@ -51,6 +54,23 @@ def test_a_program_that_is_replaced_is_asked_again(program):
 def test_true_accepts_everything_and_is_no_haproxy():
     with pytest.raises(HAProxyUnavailable, match="/bin/true"):
         require_haproxy("/bin/true")
+
+
+def test_a_check_that_gives_way_is_ended_and_leaves_nothing(program, tmp_path):
+    binary = program("HAProxy version 3.0.11 x")
+    with Path(binary).open("a", encoding="utf-8") as script:
+        script.write('[ "$1" = -v ] || exec sleep 600\n')
+    scratch = tmp_path / "run"
+    scratch.mkdir()
+    layout = Layout(tmp_path / "haproxy", tmp_path / "none.sock", scratch=scratch)
+
+    def give_way():
+        raise Postponed
+
+    with pytest.raises(Postponed):
+        check({"haproxy.cfg": ""}, binary=binary, layout=layout, give_way=give_way)
+
+    assert list(scratch.iterdir()) == []
 
 
 def test_no_program_at_all_is_told():

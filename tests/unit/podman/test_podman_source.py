@@ -93,6 +93,19 @@ def test_nothing_changed_costs_nothing(podman, source):
     assert podman.asked() == []
 
 
+def test_what_is_as_it_was_is_the_same_object_after_a_full_read(podman, source):
+    podman.add_pod("gitea", PORT, "10.88.0.2", containers=("web", "db"))
+    podman.add_pod("unmarked", {}, "10.88.0.5")
+    podman.add_container("lone", HOST, "10.88.0.3", exposed=[8000])
+    podman.add_pod("started", PORT, "10.88.0.4")
+    before = by_name(source.read(None))
+    podman.members("started")[0]["started"] += 1
+    after = by_name(source.read(None))
+
+    same = {name for name, workload in after.items() if workload is before[name]}
+    assert same == {"gitea", "unmarked", "lone"}
+
+
 def test_a_pod_that_begins_to_stop_is_seen_with_one_request_while_its_inspect_blocks(
     podman, source
 ):

@@ -1,4 +1,5 @@
 from proxyctl.problems import Severity
+from proxyctl.recent import Recent
 from proxyctl.routes.claims import Match, translate
 from proxyctl.routes.endpoints import Endpoint
 from proxyctl.routes.workload import (
@@ -54,6 +55,32 @@ def test_a_published_port_serves_where_nothing_is_exposed():
     (claim,) = claims(pod("a", host="a.test", published=published)).claims
 
     assert claim.port == 80
+
+
+class CountingRecent(Recent):
+    """Counts what is not remembered."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def of(self, key, arguments, function):
+        def counted(*same):
+            self.calls += 1
+            return function(*same)
+
+        return super().of(key, arguments, counted)
+
+
+def test_a_workload_that_is_told_again_as_it_was_is_not_understood_again():
+    recent = CountingRecent()
+    good = {}
+    for _ in range(3):
+        told = pod("a", host="a.test", port="80")
+        good = dict(translate([told], settings(SETTINGS), good, recent).good)
+        recent.turn()
+
+    assert recent.calls == 1
 
 
 def test_one_mistake_refuses_the_whole_workload():
