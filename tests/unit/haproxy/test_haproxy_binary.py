@@ -1,9 +1,11 @@
 import os
+from pathlib import Path
 
 import pytest
 
-from proxyctl.haproxy.validate import require_haproxy
+from proxyctl.haproxy.program import quic, require_haproxy
 from proxyctl.problems import HAProxyUnavailable
+from proxyctl.state.model import Quic
 
 
 @pytest.fixture
@@ -56,3 +58,34 @@ def test_true_accepts_everything_and_is_no_haproxy():
 def test_no_program_at_all_is_told():
     with pytest.raises(HAProxyUnavailable, match="there is no program 'no-such-haproxy'"):
         require_haproxy("no-such-haproxy")
+
+
+@pytest.mark.parametrize(
+    ("version", "features", "has"),
+    [
+        ("2.6.12", "+OPENSSL -QUIC +RT", Quic.NONE),
+        ("2.9.1", "+OPENSSL +QUIC -QUIC_OPENSSL_COMPAT", Quic.NONE),
+        ("3.0.11", "+QUIC +QUIC_OPENSSL_COMPAT", Quic.LIMITED),
+        ("3.2.26", "+QUIC -QUIC_OPENSSL_COMPAT +RT", Quic.FULL),
+        ("3.10.0", "+QUIC", Quic.FULL),
+        ("3.2.26", "-QUIC -QUIC_OPENSSL_COMPAT", Quic.NONE),
+    ],
+)
+def test_what_a_program_has_of_quic_is_asked_of_it(program, version, features, has):
+    words = (
+        f"HAProxy version {version}-1 2026/10/14\nOPTIONS = USE_QUIC=1\nFeature list : {features}"
+    )
+
+    assert quic(program(words)) is has
+
+
+def test_it_is_asked_once_until_it_is_replaced(program, tmp_path):
+    count = tmp_path / "count"
+    path = program("HAProxy version 3.2.1\nFeature list : +QUIC")
+    Path(path).write_text(Path(path).read_text() + f"echo . >>{count}\n")
+    os.utime(path, (1, 1))
+
+    assert [quic(path) for _ in range(5)] == [Quic.FULL] * 5
+    assert count.read_text().count(".") == 2  # -v and -vv
+    os.utime(program("HAProxy version 3.2.1\nFeature list : -QUIC"), (2, 2))
+    assert quic(path) is Quic.NONE
