@@ -5,10 +5,10 @@ A step that fails raises; nothing is swallowed, since the next cycle observes th
 
 import time
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
-from proxyctl.haproxy import answers, files, observing, reloading, runtime, validate
+from proxyctl.haproxy import answers, files, observing, program, reloading, runtime, validate
 from proxyctl.haproxy.digests import Digests
 from proxyctl.haproxy.files import Layout
 from proxyctl.haproxy.process import EmbeddedProcess
@@ -22,7 +22,7 @@ from proxyctl.problems import (
     HAProxyUnavailable,
     ProxyctlError,
 )
-from proxyctl.state.model import OldWorker, Running
+from proxyctl.state.model import OldWorker, Quic, Running
 from proxyctl.state.render import SECTIONS_MAP
 
 _POLL = 0.02
@@ -59,6 +59,7 @@ class HAProxy:
         self._patience = patience
         self._digests = Digests(layout)
         self._socket = RuntimeSocket(layout.master_socket)
+        self._quic = Quic.NONE
         own = layout.worker_socket
         self._worker = RuntimeSocket(own, prefix="") if own else None
 
@@ -118,6 +119,12 @@ class HAProxy:
     def check(self, texts: Mapping[str, str]) -> None:
         """Let `haproxy -c` read *texts*; raises ConfigRejected."""
         validate.check(texts, binary=self._binary, layout=self.layout, before=self._before)
+
+    def quic(self) -> Quic:
+        """Return what the program has of QUIC: as before, while it is away (an update)."""
+        with suppress(HAProxyUnavailable):
+            self._quic = program.quic(self._binary)
+        return self._quic
 
     def apply(self, plan: Plan) -> None:
         """Carry the steps out in their order; raises at the first that fails.

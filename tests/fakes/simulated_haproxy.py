@@ -29,6 +29,7 @@ from proxyctl.problems import CommandRejected, ConfigRejected, HAProxyAbsent
 from proxyctl.state.digest import digest
 from proxyctl.state.model import (
     CRT_LIST,
+    Quic,
     Running,
     RunningCertificate,
     RunningServer,
@@ -65,6 +66,7 @@ class SimulatedHAProxy:
     """So many were tried."""
     absent: bool = False
     """Its unit does not start it."""
+    can_quic: Quic = Quic.NONE
     crash_after: int | None = None
     """So many steps are carried out before `Crash`."""
 
@@ -95,6 +97,9 @@ class SimulatedHAProxy:
         self.checks += 1
         if refusal := self.refuses(texts):
             raise refusal
+
+    def quic(self) -> Quic:
+        return self.can_quic
 
     def apply(self, plan: Plan) -> None:
         for step in plan.steps:
