@@ -35,8 +35,6 @@ from proxyctl.state.spares import SHAPING_TEMPLATES
 from proxyctl.status import troubles
 
 _OF_A_CERTIFICATE = re.compile(rf"{CERTS}/([A-Za-z0-9_.@-]+)\.pem")
-Alert = tuple[int | None, str]
-"""A line of haproxy.cfg, and what HAProxy says about it."""
 VERDICTS = 64
 """So many answers of `haproxy -c` are remembered."""
 
@@ -130,7 +128,7 @@ class Admission:
         why = self._without_http3
         return (troubles.http3_refused(why),) if why else ()
 
-    def fault_of_http3(self, rendered: Rendered, alerts: Iterable[Alert]) -> str:
+    def fault_of_http3(self, rendered: Rendered, alerts: Iterable[tuple[int | None, str]]) -> str:
         """Return what HAProxy says against HTTP/3; "" if nothing, or if it is left out already."""
         return "" if self._without_http3 else http3.blamed(rendered.texts[CONFIG], alerts)
 
