@@ -4,13 +4,15 @@ it refuses                  the workloads at fault are left out, the others go l
 it refuses a certificate     the copy of it that was accepted last is served instead
 it refuses HTTP/3            it is left out, until the settings are read again
 it refuses without any      the templates that were accepted last are used instead
+we stumble ourselves        as if it refused
 
 What it has refused is not asked again (`forget_refusals` ends that): not the same text, and of the
 administrator's templates nothing until they change.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from proxyctl.decision import Decision, Keyring, decide, draw
@@ -18,7 +20,7 @@ from proxyctl.files.memory import Memory
 from proxyctl.files.templates import merged
 from proxyctl.plan.part import Part
 from proxyctl.plan.quarantine import culprits, suspects
-from proxyctl.problems import ConfigRejected, HAProxyUnavailable, Problem
+from proxyctl.problems import ConfigRejected, HAProxyUnavailable, Problem, ProxyctlError, Stumbled
 from proxyctl.recent import Recent
 from proxyctl.routes.claims import translate
 from proxyctl.routes.conflicts import Share
@@ -47,6 +49,17 @@ class PartDecision:
     decision: Decision
     part: Part
     """What the change is about, before it and after it."""
+
+
+@contextmanager
+def _stumbling() -> Iterator[None]:
+    """Turn what should not happen while something is decided into Stumbled."""
+    try:
+        yield
+    except ProxyctlError:
+        raise
+    except Exception as error:
+        raise Stumbled(error) from error
 
 
 class Admission:
@@ -151,7 +164,8 @@ class Admission:
         if self._has_other_templates():
             return None
         fresh = [workload for workload in change.fresh if workload not in self._quarantine]
-        claims = translate(fresh, self._settings, standing.good, self._recent).claims
+        with _stumbling():
+            claims = translate(fresh, self._settings, standing.good, self._recent).claims
         if standing.passes_on or any(map(passes, claims)):
             return None
         uids = standing.around(change, claims)
@@ -217,23 +231,28 @@ class Admission:
             del self._quarantine[gone]
         decision, rejected = self._without_refused_extras(workloads, memory, templates)
         if rejected:
+            explained = troubles.stumbled if isinstance(rejected, Stumbled) else troubles.rejected
             for workload in self._culprits(workloads, memory, templates, decision, rejected):
-                self._quarantine[workload] = troubles.rejected(workload, rejected)
+                self._quarantine[workload] = explained(workload, rejected)
             decision = self._decide(workloads, memory, templates)
             self._check(decision.rendered)
+        assert decision, "only who was refused has none"
         self._keyring.accepted(one.name for one in decision.desired.certificates)
         mine = (*self._of_http3(), *self._quarantine.values())
         return replace(decision, problems=(*decision.problems, *mine))
 
     def _without_refused_extras(
         self, workloads: tuple[Workload, ...], memory: Memory, templates: Mapping[str, str]
-    ) -> tuple[Decision, ConfigRejected | None]:
+    ) -> tuple[Decision | None, ConfigRejected | None]:
         """Return a decision without certificates and HTTP/3 that HAProxy refuses.
 
-        And its other refusal, if there is one.
+        And its other refusal, if there is one. No decision where we stumble ourselves.
         """
         while True:
-            decision = self._decide(workloads, memory, templates)
+            try:
+                decision = self._decide(workloads, memory, templates)
+            except Stumbled as stumbled:
+                return None, stumbled
             try:
                 self._check(decision.rendered)
             except ConfigRejected as rejected:
@@ -256,15 +275,16 @@ class Admission:
         admitted = [
             w for w in workloads if w not in self._quarantine and (only is None or w.uid in only)
         ]
-        return decide(
-            admitted,
-            self._settings,
-            self._identity_with(templates),
-            memory,
-            merged(templates),
-            keyring=self._keyring,
-            recent=self._recent,
-        )
+        with _stumbling():
+            return decide(
+                admitted,
+                self._settings,
+                self._identity_with(templates),
+                memory,
+                merged(templates),
+                keyring=self._keyring,
+                recent=self._recent,
+            )
 
     def _identity_with(self, templates: Mapping[str, str]) -> Global:
         identity = replace(self._identity, quic=self._usable_quic())
@@ -301,7 +321,7 @@ class Admission:
         workloads: tuple[Workload, ...],
         memory: Memory,
         templates: Mapping[str, str],
-        decision: Decision,
+        decision: Decision | None,
         rejected: ConfigRejected,
     ) -> tuple[Workload, ...]:
         """Return the workloads without which the configuration is accepted.
@@ -316,9 +336,12 @@ class Admission:
                 return False
             return True
 
-        uids = frozenset(claim.workload.uid for claim in decision.translation.claims)
         self._check(self._decide(workloads, memory, templates, frozenset()).rendered)
-        guilty = suspects(decision.desired, decision.rendered, rejected.alerts)
+        if decision:
+            uids = frozenset(claim.workload.uid for claim in decision.translation.claims)
+            guilty = suspects(decision.desired, decision.rendered, rejected.alerts)
+        else:
+            uids, guilty = frozenset(workload.uid for workload in workloads), frozenset()
         if not guilty or not is_good(uids - guilty):
             guilty = culprits(uids, is_good)
         if guilty == uids and templates != self.templates:

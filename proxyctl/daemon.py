@@ -18,7 +18,7 @@ from proxyctl.haproxy import scratch
 from proxyctl.house import build, connector, events_file, memory_file
 from proxyctl.podman.events import EventThread
 from proxyctl.podman.events_file import EarlyBell
-from proxyctl.problems import HAProxyUnavailable, SettingsError, Severity
+from proxyctl.problems import HAProxyUnavailable, ProxyctlError, SettingsError, Severity
 from proxyctl.settings import Settings
 from proxyctl.status import log as logs
 from proxyctl.status.notify import Notifier
@@ -189,7 +189,7 @@ class Service:
                 thread.stop()
 
     def _turn_until_hangup(self) -> None:
-        self._after(self._house.reconciler.cycle(frozenset()))
+        self._after(self._carefully(lambda: self._house.reconciler.cycle(frozenset())))
         self._notifier.ready(self._status())
         resync = self._house.settings.podman.resync
         due = _Due(resync=time.monotonic() + resync)
@@ -216,17 +216,28 @@ class Service:
         if rings or now >= min(due.resync, reconciler.due) or self._has_to_try():
             # Only the resync reads everything; a retry or a departure reads nothing anew.
             none = frozenset({Ring("timer")})
-            view = reconciler.cycle(frozenset() if now >= due.resync else rings or none)
+            what = frozenset() if now >= due.resync else rings or none
+            view = self._carefully(lambda: reconciler.cycle(what))
             self._after(view)
             if view.applied or not reconciler.settled:
                 due.happened(time.monotonic(), settled=reconciler.settled)
         elif now >= due.settle:
-            self._after(reconciler.settle())
+            self._after(self._carefully(reconciler.settle))
             due.settle = due.unsettled = NEVER
             due.took = time.monotonic() - now
         elif now >= due.housekeeping:
-            self._after(reconciler.settle(quiet=True))
+            self._after(self._carefully(lambda: reconciler.settle(quiet=True)))
             due.housekeeping = NEVER
+
+    def _carefully(self, turn: Callable[[], View]) -> View:
+        """Turn; what should not happen meanwhile is told, and does not end the service."""
+        try:
+            return turn()
+        except ProxyctlError:
+            raise
+        except Exception as error:
+            log.exception("a cycle ended in what should not happen")
+            return self._house.reconciler.stumbled(error)
 
     def _has_to_try(self) -> bool:
         return self._retry_is_due() or self._another_haproxy()

@@ -124,7 +124,7 @@ class Delivery:
         done: tuple[Plan, ...] = ()
         try:
             while True:
-                running = self._proxy.observe_again(known, asked)
+                running = self._proxy.observe_again(known, asked & known.servers.keys())
                 if running is None or self._blind(running):
                     return None
                 whole, plan = self._plans(draft.decision, part.within(running), now)

@@ -44,7 +44,9 @@ class House:
 
     def told(self) -> View:
         """Return what is known, with what changes between cycles as of now. For any thread."""
-        view = replace(self.reconciler.told(), old_workers=self.proxy.old_workers())
+        view = self.reconciler.told()
+        running = self.proxy.as_of_now(view.running)
+        view = replace(view, running=running, old_workers=self.proxy.old_workers())
         if view.settings.acme is None:
             return view
         return with_report(view, issuance.read(self.engine_status))

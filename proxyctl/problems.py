@@ -7,12 +7,14 @@ only the workload which made it. What stops a cycle is a `ProxyctlError`:
     ├── SettingsError         config.toml is wrong: nothing is started            exit 78
     ├── SourceUnavailable     Podman does not answer: HAProxy keeps what it has   exit 69
     ├── ConfigRejected        `haproxy -c` refused: the last good one stays       exit 1
+    │   └── Stumbled          proxyctl itself could not make one: a bug           exit 1
     ├── HAProxyUnavailable    HAProxy does not answer: try again                  exit 69
     │   ├── HAProxyAbsent     it does not run, and its unit is to start it        exit 69
     │   └── CommandRejected   HAProxy answered, and said no                       exit 1
     └── NotPermitted          this user may not do that                           exit 77
 """
 
+import traceback
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
@@ -87,6 +89,19 @@ class ConfigRejected(ProxyctlError):  # noqa: N818
     def __init__(self, alerts: tuple[tuple[int | None, str], ...]) -> None:
         super().__init__("; ".join(text for _, text in alerts) or "haproxy -c failed silently")
         self.alerts = alerts
+
+
+class Stumbled(ConfigRejected):
+    """Something that should not happen has, while it was decided: a mistake of proxyctl's own.
+
+    It costs the workload that brings it about, as anything else that HAProxy cannot be given.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        *_, frame = traceback.extract_tb(error.__traceback__)
+        file = frame.filename.rpartition("/")[2]
+        said = printable(f"{type(error).__name__}: {error}"[:200])
+        super().__init__(((None, f"{said} ({file}:{frame.lineno})"),))
 
 
 class HAProxyUnavailable(ProxyctlError):  # noqa: N818

@@ -22,7 +22,7 @@ from proxyctl.files.memory import Memory
 from proxyctl.overrides import named, with_overrides
 from proxyctl.plan.describe import words_of
 from proxyctl.plan.steps import dearest
-from proxyctl.problems import ConfigRejected, Problem
+from proxyctl.problems import ConfigRejected, Problem, Stumbled
 from proxyctl.reading import Reading, Source
 from proxyctl.routes.claims import Claim
 from proxyctl.routes.workload import Workload
@@ -129,6 +129,14 @@ class Reconciler:
             return view
         wanted, rendered = self._admission.draw(view.shares, memory)
         return replace(view, desired=wanted, rendered=rendered, drawn=True)
+
+    def stumbled(self, error: Exception) -> View:
+        """Tell of a turn that ended in what should not happen: everything is as it was before."""
+        said = str(Stumbled(error))
+        self._standing = None  # what was decided in parts may be half a change
+        known = tuple(one for one in self.view.problems if one.id != troubles.STUCK)
+        problems = (*known, troubles.stuck(said))
+        return self._turned(replace(self.view, applied=(), haproxy_error=said, problems=problems))
 
     @property
     def due(self) -> float:

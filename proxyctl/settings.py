@@ -3,7 +3,6 @@
 A wrong key or value is a `SettingsError` that lists all mistakes; nothing is guessed.
 """
 
-import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
 from pydantic import Field as Limits
 from pydantic.dataclasses import dataclass
 
+from proxyctl.addresses import is_address, parse_ip_network
 from proxyctl.folders import config_folder
 from proxyctl.problems import SettingsError
 from proxyctl.textfile import Unreadable, is_absent, listed, read_text
@@ -46,17 +46,9 @@ def _bind(text: str) -> str:
     return text
 
 
-def _is_address(bind: str) -> bool:
-    host = bind.rpartition(":")[0].removeprefix("[").removesuffix("]")
-    try:
-        return host in {"", "*"} or bool(ipaddress.ip_address(host))
-    except ValueError:
-        return False
-
-
 def _network(text: str) -> str:
     try:
-        ipaddress.ip_network(text, strict=False)
+        parse_ip_network(text)
     except ValueError:
         raise ValueError("expected an IP address or a network such as 10.0.0.0/8") from None
     return text
@@ -114,7 +106,8 @@ class Entrypoint:
     @property
     def has_addresses(self) -> bool:
         """Tell whether it listens on addresses only: what a name is, HAProxy finds out."""
-        return all(map(_is_address, self.bind))
+        hosts = (one.rpartition(":")[0] for one in self.bind)
+        return all(host in {"", "*"} or is_address(host) for host in hosts)
 
     def __post_init__(self) -> None:
         if self.client_ca and not self.tls:

@@ -5,12 +5,12 @@ host = "nas.example.com"
 servers = ["192.0.2.5:5000"]            # IP addresses; the port may come from `port`
 """
 
-import ipaddress
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from proxyctl.addresses import parse_address
 from proxyctl.problems import Problem
 from proxyctl.routes.dialects.native import PREFIX, labels_of_table
 from proxyctl.routes.workload import Kind, Workload
@@ -104,7 +104,7 @@ def _server(text: str, default_port: str) -> str:
     if address == "localhost":
         address = "127.0.0.1"
     try:
-        ip = ipaddress.ip_address(address.strip("[]"))
+        ip = parse_address(address.strip("[]"))
         if not 1 <= int(port) <= 65535:
             raise ValueError(port)
     except ValueError:

@@ -227,6 +227,15 @@ def connections(stat: Iterable[Row], name: str) -> int:
     return sum(int(row.get("scur") or 0) for row in stat if row["svname"] == name)
 
 
+NO_STATE = (
+    "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight "
+    "srv_iweight srv_time_since_last_change srv_check_status srv_check_result srv_check_health "
+    "srv_check_state srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord "
+    "srv_use_ssl srv_check_port srv_check_addr srv_agent_addr srv_agent_port\n"
+)
+"""The answer of `show servers state` (version 1, management.txt 9.3) where there are none."""
+
+
 def state_to_keep(text: str) -> str:
     """Return the answer of `show servers state` for the file that the next worker reads.
 

@@ -52,6 +52,15 @@ def observe_again(talk: Conversation, known: Running, backends: Collection[str])
     return replace(known, servers={**known.servers, **fresh})
 
 
+def with_servers_now(talk: Conversation, known: Running) -> Running:
+    """Return what is known, with all servers as they are now; unchanged if another answers."""
+    if int(_info(talk)["Pid"]) != known.pid:
+        return known
+    state = answers.parse_servers_state(talk.ask("show servers state"))
+    now = answers.servers(state, answers.parse_stat(talk.ask("show stat -1 4 -1")))
+    return replace(known, servers={name: now.get(name, ()) for name in known.servers})
+
+
 def version(talk: Conversation) -> tuple[int, int, int]:
     """Return the version of the worker that answers."""
     return answers.parse_version(_info(talk).get("Version", ""))

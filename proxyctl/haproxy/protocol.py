@@ -5,16 +5,18 @@ newline ends one, `<<` starts a payload, `\` escapes. What HAProxy tells is read
 Sources: management.txt 9.3 and measurements on 2.6.12 and 3.0.11.
 """
 
-import ipaddress
 import re
 from collections.abc import Iterable, Iterator
 from typing import assert_never
 
+from proxyctl.addresses import parse_address
 from proxyctl.plan.capabilities import Capabilities
 from proxyctl.plan.steps import (
+    AddBackend,
     AddServer,
     PutCertificate,
     PutMapEntry,
+    RemoveBackend,
     RemoveCertificate,
     RemoveMapEntry,
     RemoveServer,
@@ -26,7 +28,8 @@ from proxyctl.plan.steps import (
 )
 from proxyctl.problems import CommandRejected
 from proxyctl.state.model import Server, ServerState
-from proxyctl.state.render import filters
+from proxyctl.state.render import HOLD_SERVER, filters
+from proxyctl.state.spares import DEFAULTS
 
 CertificateStep = PutCertificate | ServeCertificate | RemoveCertificate
 MapOrServerStep = (
@@ -39,7 +42,8 @@ MapOrServerStep = (
     | RemoveMapEntry
     | ReplaceMap
 )
-RuntimeStep = MapOrServerStep | CertificateStep
+BackendStep = AddBackend | RemoveBackend
+RuntimeStep = MapOrServerStep | CertificateStep | BackendStep
 
 _FILE = re.compile(r"/[A-Za-z0-9_.:/@+~-]{1,900}")
 _HOST = re.compile(r"(\*\.)?[a-z0-9_][a-z0-9_.-]{0,252}")
@@ -51,6 +55,10 @@ _OPTION = re.compile(r"[A-Za-z0-9_.:/,()@=+%~-]{1,1000}")
 
 _SILENT = ""
 _EXPECTED = (
+    ("add backend ", "New backend registered."),
+    ("publish backend ", "Backend published."),
+    ("unpublish backend ", "Backend unpublished."),
+    ("del backend ", "Backend deleted."),
     ("add server ", "New server registered."),
     ("del server ", "Server deleted."),
     ("prepare map ", "New version created: "),
@@ -71,6 +79,7 @@ _NOTICE = re.compile(
     r"(Backup )?[Ss]erver \S+/\S+ (is|was) |[Bb]ackend \S+ has no server |Health "
 )
 
+NAME_TAKEN = "name is already used"
 NOT_IN_MAP = ("entry not found.", "Key not found.")
 NO_SUCH_SERVER = "No such server."
 NOT_IN_MAINT = "Only servers in maintenance mode can be deleted."
@@ -108,6 +117,31 @@ def commands(
             return *_batches(file, entries, version, capabilities), _commit(file, version)
         case _:
             assert_never(step)
+
+
+def add_backend(step: AddBackend) -> tuple[str, ...]:
+    """Return the commands that make a backend, with the server that lets requests wait."""
+    name, hold = _name(step.backend), _server(step.backend, HOLD_SERVER)
+    return (
+        f"add backend {name} from {_name(DEFAULTS + step.kind)}",
+        f"add server {hold} 127.0.0.1:1 backup",
+        f"enable server {hold}",
+        f"publish backend {name}",
+    )
+
+
+def remove_backend(backend: str) -> tuple[str, ...]:
+    """Return the commands that delete a backend without servers of workloads (3.4).
+
+    One that was never published, or half made, refuses some of them: the last one tells.
+    """
+    name, hold = _name(backend), _server(backend, HOLD_SERVER)
+    return (
+        f"unpublish backend {name}",
+        f"set server {hold} state maint",
+        f"del server {hold}",
+        f"del backend {name}",
+    )
 
 
 def delete(step: RemoveServer) -> str:
@@ -321,12 +355,9 @@ def _number(number: int, least: int, most: int) -> int:
 
 def _address(text: str) -> str:
     try:
-        address = ipaddress.ip_address(text)
+        return parse_address(text).compressed
     except ValueError:
         raise CommandRejected(f"not sent: {text[:80]!r} is not an IP address") from None
-    if isinstance(address, ipaddress.IPv6Address) and address.scope_id:
-        raise CommandRejected(f"not sent: {text[:80]!r} has a zone")
-    return address.compressed
 
 
 def _socket_address(server: Server) -> str:

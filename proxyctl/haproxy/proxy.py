@@ -116,6 +116,19 @@ class HAProxy:
             return ()
         return answers.parse_proc(told).old
 
+    def as_of_now(self, known: Running) -> Running:
+        """Return what is known, with the servers' sessions and health as they are now.
+
+        For somebody who asks how it is; unchanged if HAProxy does not answer.
+        """
+        if not known.alive:
+            return known
+        try:
+            with self._talk() as talk:
+                return observing.with_servers_now(talk, known)
+        except ProxyctlError:
+            return known
+
     def check(self, texts: Mapping[str, str]) -> None:
         """Let `haproxy -c` read *texts*; raises ConfigRejected."""
         validate.check(texts, binary=self._binary, layout=self.layout, before=self._before)
@@ -145,8 +158,8 @@ class HAProxy:
                 self._write(names, plan)
             case Reload(_, unproven):
                 self._reload(unproven)
-            case Start():
-                self._start()
+            case Start(unproven):
+                self._start(unproven)
             case _:
                 with self._talk() as talk:
                     runtime.do(
@@ -192,7 +205,9 @@ class HAProxy:
             return ()
         return answers.parse_alerts(self._process.said()[said:], file=str(self.layout.config))
 
-    def _start(self) -> None:
+    def _start(self, unproven: Iterable[AddServer]) -> None:
+        state = answers.with_down(answers.NO_STATE, unproven)
+        files.write_server_state(self.layout, state)
         if self._process:
             self._process.start()
         else:

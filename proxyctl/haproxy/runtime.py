@@ -12,9 +12,11 @@ from proxyctl.haproxy.protocol import RuntimeStep
 from proxyctl.haproxy.socket import Conversation
 from proxyctl.plan.capabilities import Capabilities, capabilities_of
 from proxyctl.plan.steps import (
+    AddBackend,
     AddServer,
     PutCertificate,
     PutMapEntry,
+    RemoveBackend,
     RemoveCertificate,
     RemoveMapEntry,
     RemoveServer,
@@ -25,10 +27,14 @@ from proxyctl.plan.steps import (
     SetServerWeight,
 )
 from proxyctl.problems import CommandRejected
+from proxyctl.state.render import SECTIONS_MAP
 
 _CUT = 0.1
 """Seconds that sessions may take to end when they are cut; under 10 ms on 2.6 and 3.x."""
 _POLL = 0.02
+_IN_THE_WAY = "-"
+"""The digest of no section: a backend that is not ours, or that cannot be removed. The planner
+then sees a name that is taken, and does without."""
 
 
 def do(
@@ -46,16 +52,16 @@ def do(
     """
     capabilities = capabilities_of(observing.version(talk))
     match step:
+        case AddBackend():
+            _add_backend(talk, step, layout, capabilities)
+        case RemoveBackend():
+            _remove_backend(talk, step, layout, capabilities)
         case AddServer():
             _add_server(talk, step, capabilities)
         case RemoveServer():
             _remove_server(talk, step, capabilities, removal_until)
-        case PutMapEntry():
-            _put(talk, replace(step, map=_loaded(talk, step.map, layout)), capabilities)
-        case RemoveMapEntry():
-            _remove_entry(talk, replace(step, map=_loaded(talk, step.map, layout)), capabilities)
-        case ReplaceMap():
-            _replace_map(talk, replace(step, map=_loaded(talk, step.map, layout)), capabilities)
+        case PutMapEntry() | RemoveMapEntry() | ReplaceMap():
+            _change_map(talk, step, layout, capabilities)
         case SetServerAddress() | SetServerWeight() | SetServerState():
             for command in protocol.commands(step, capabilities):
                 talk.ask(command)
@@ -67,12 +73,66 @@ def do(
             assert_never(step)
 
 
+def _change_map(
+    talk: Conversation,
+    step: PutMapEntry | RemoveMapEntry | ReplaceMap,
+    layout: Layout,
+    capabilities: Capabilities,
+) -> None:
+    there = replace(step, map=_loaded(talk, step.map, layout))
+    match there:
+        case PutMapEntry():
+            _put(talk, there, capabilities)
+        case RemoveMapEntry():
+            _remove_entry(talk, there, capabilities)
+        case ReplaceMap():
+            _replace_map(talk, there, capabilities)
+        case _:
+            assert_never(there)
+
+
 def _loaded(talk: Conversation, file: str, layout: Layout) -> str:
     """Return HAProxy's name of a map."""
     name = names_of_maps(talk, layout).get(file)
     if name is None:
         raise CommandRejected(f"map {file} is not loaded")
     return name
+
+
+def _add_backend(
+    talk: Conversation, step: AddBackend, layout: Layout, capabilities: Capabilities
+) -> None:
+    """Add it, and note it last: what is noted is whole."""
+    add, *more = protocol.add_backend(step)
+    reason = protocol.refusal(add, talk.tell(add))
+    if reason and protocol.NAME_TAKEN in reason:  # half made, or left over: nobody noted it
+        for command in protocol.remove_backend(step.backend):
+            talk.tell(command)
+        if protocol.refusal(add, talk.tell(add)):
+            _note_backend(talk, step.backend, _IN_THE_WAY, layout, capabilities)
+            raise CommandRejected(f"{add}: {reason}")
+    elif reason:
+        raise CommandRejected(f"{add}: {reason}")
+    for command in more:
+        talk.ask(command)
+    _note_backend(talk, step.backend, step.digest, layout, capabilities)
+
+
+def _note_backend(
+    talk: Conversation, backend: str, text: str, layout: Layout, capabilities: Capabilities
+) -> None:
+    note = PutMapEntry(SECTIONS_MAP, f"backend/{backend}", text)
+    _change_map(talk, note, layout, capabilities)
+
+
+def _remove_backend(
+    talk: Conversation, step: RemoveBackend, layout: Layout, capabilities: Capabilities
+) -> None:
+    """Strike it out first: what is noted is whole."""
+    note = RemoveMapEntry(SECTIONS_MAP, f"backend/{step.backend}")
+    _change_map(talk, note, layout, capabilities)
+    for command in protocol.remove_backend(step.backend):
+        talk.tell(command)  # a request may wait in it still: then it stays, and does no harm
 
 
 def _add_server(talk: Conversation, step: AddServer, capabilities: Capabilities) -> None:

@@ -5,11 +5,13 @@ from types import MappingProxyType
 from typing import assert_never
 
 from proxyctl.plan.steps import (
+    AddBackend,
     AddServer,
     Plan,
     PutCertificate,
     PutMapEntry,
     Reload,
+    RemoveBackend,
     RemoveCertificate,
     RemoveMapEntry,
     RemoveServer,
@@ -36,20 +38,18 @@ def describe(step: Step, names: Mapping[str, str] = _NONE) -> tuple[str, str, st
     match step:
         case WriteFiles(files):
             return "~", "files", ", ".join(files)
-        case AddServer(backend, server):
-            return (
-                "+",
-                f"{names.get(backend, backend)}/{server.name}",
-                f"server {server.socket_address}",
-            )
-        case RemoveServer(backend, name):
-            return "-", f"{names.get(backend, backend)}/{name}", "server"
-        case SetServerAddress(backend, name, address, port):
-            return "~", f"{names.get(backend, backend)}/{name}", f"address {address} port {port}"
-        case SetServerWeight(backend, name, weight):
-            return "~", f"{names.get(backend, backend)}/{name}", f"weight {weight}"
-        case SetServerState(backend, name, state):
-            return "~", f"{names.get(backend, backend)}/{name}", f"state {state}"
+        case AddBackend(backend):
+            return "+", backend, "backend"
+        case RemoveBackend(backend):
+            return "-", backend, "empty backend"
+        case (
+            AddServer()
+            | RemoveServer()
+            | SetServerAddress()
+            | SetServerWeight()
+            | SetServerState()
+        ):
+            return _of_server(step, names.get(step.backend, step.backend))
         case PutMapEntry(map=file, key=key, value=value) if file == CLAIMS_MAP:
             return "+", key, f"by spare {value.partition('|')[0]}"
         case RemoveMapEntry(map=file, key=key) if file == CLAIMS_MAP:
@@ -70,6 +70,25 @@ def describe(step: Step, names: Mapping[str, str] = _NONE) -> tuple[str, str, st
             return "!", "reload", "; ".join(reasons)
         case Start():
             return "!", "start", "HAProxy does not run"
+        case _:
+            assert_never(step)
+
+
+def _of_server(
+    step: AddServer | RemoveServer | SetServerAddress | SetServerWeight | SetServerState,
+    backend: str,
+) -> tuple[str, str, str]:
+    match step:
+        case AddServer(_, server):
+            return "+", f"{backend}/{server.name}", f"server {server.socket_address}"
+        case RemoveServer(_, name):
+            return "-", f"{backend}/{name}", "server"
+        case SetServerAddress(_, name, address, port):
+            return "~", f"{backend}/{name}", f"address {address} port {port}"
+        case SetServerWeight(_, name, weight):
+            return "~", f"{backend}/{name}", f"weight {weight}"
+        case SetServerState(_, name, state):
+            return "~", f"{backend}/{name}", f"state {state}"
         case _:
             assert_never(step)
 

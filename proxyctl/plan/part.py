@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from proxyctl.plan.steps import (
+    AddBackend,
     Plan,
     PutCertificate,
     PutMapEntry,
@@ -80,11 +81,14 @@ def backends_of(plan: Plan) -> frozenset[str]:
 
 
 def with_steps(running: Running, plan: Plan) -> Running:
-    """Return *running* with the maps and certificates as they are after the steps of *plan*."""
+    """Return *running* as it is after the steps of *plan*, but for servers: these are asked."""
     changed = dict(running.maps)
+    sections, servers = dict(running.sections), dict(running.servers)
     loaded = dict(running.certificates or {})
     for step in plan.steps:
         match step:
+            case AddBackend(name, _, text):
+                sections[f"backend/{name}"], servers[name] = text, ()
             case PutMapEntry(file, key, value):
                 changed[file] = _without(changed[file], {key}, (key, value))
             case RemoveMapEntry(file, key):
@@ -104,7 +108,9 @@ def with_steps(running: Running, plan: Plan) -> Running:
             case _:
                 pass
     certificates = None if running.certificates is None else loaded
-    return replace(running, maps=changed, certificates=certificates)
+    return replace(
+        running, sections=sections, servers=servers, maps=changed, certificates=certificates
+    )
 
 
 def _without(rows: Entries, keys: Collection[str], *more: tuple[str, str]) -> Entries:

@@ -2,17 +2,21 @@
 
 the process has its section             that one
 a spare stands for it already           that one, if its servers were made the same way
-it is like a kind of spare              a free spare of the kind, claimed at run time
+it is like a kind of spare              its own, added at run time where HAProxy can do that (3.4),
+                                        else a free spare of the kind, claimed at run time
 otherwise                               a reload, with the reason
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from proxyctl.plan.capabilities import capabilities_of
+from proxyctl.plan.steps import AddBackend
 from proxyctl.state.model import Backend, Desired, Running, RunningServer
 from proxyctl.state.render import Rendered
 from proxyctl.state.spares import (
     CLAIMS_MAP,
+    DEFAULTS,
     Claimed,
     is_spare,
     kind_of,
@@ -34,6 +38,8 @@ class Placement:
     """Name of a desired backend -> name of the loaded backend that serves it."""
     claims: Mapping[str, Claimed]
     """Name of a desired backend -> the spare that is to stand for it from now on."""
+    added: tuple[AddBackend, ...]
+    """The backends that are to be added at run time."""
     stale: tuple[str, ...]
     """Keys of the claims map whose spares are to be let go."""
     reasons: tuple[str, ...]
@@ -62,21 +68,54 @@ def place(desired: Desired, rendered: Rendered, running: Running, *, quiet: bool
         kind: _free(kind, count, wanted, running, used) for kind, count in desired.settings.spares
     }
     claims: dict[str, Claimed] = {}
+    added: list[AddBackend] = []
     unplaced: list[str] = []
     for backend in homeless:
-        spare = next(free.get(kind_of(backend) or "", iter(())), None)
-        if spare is None:
-            unplaced.append(backend.name)
-        else:
-            loaded[backend.name] = spare
-            claims[backend.name] = Claimed(spare=spare, options=options_digest(backend))
+        match _home_of(backend, wanted, running, free):
+            case AddBackend() as step:
+                loaded[backend.name] = step.backend
+                added.append(step)
+            case Claimed() as claimed:
+                loaded[backend.name] = claimed.spare
+                claims[backend.name] = claimed
+            case None:
+                unplaced.append(backend.name)
     kept = {name for name, row in before.items() if loaded.get(name) == row.spare}
     reasons = (*_reasons(rendered, running, unplaced), *(_low(free, desired) if quiet else ()))
     return Placement(
         loaded=loaded,
         claims=claims,
+        added=tuple(added),
         stale=tuple(sorted(before.keys() - kept - claims.keys())),
         reasons=reasons,
+    )
+
+
+def _home_of(
+    backend: Backend,
+    wanted: Mapping[str, str],
+    running: Running,
+    free: Mapping[str, Iterator[str]],
+) -> AddBackend | Claimed | None:
+    """Return how a backend that is not loaded can be had at run time."""
+    kind, section = kind_of(backend) or "", f"backend/{backend.name}"
+    if _can_be_added(section, kind, wanted, running):
+        return AddBackend(backend.name, kind, wanted[section])
+    spare = next(free.get(kind, iter(())), None)
+    return Claimed(spare=spare, options=options_digest(backend)) if spare else None
+
+
+def _can_be_added(section: str, kind: str, wanted: Mapping[str, str], running: Running) -> bool:
+    """Tell whether a section can be made of the defaults of a kind of spare, under its own name.
+
+    A name that is taken by a section that is no longer wanted is free after a reload only.
+    """
+    defaults = f"defaults/{DEFAULTS}{kind}"
+    return (
+        capabilities_of(running.version).dynamic_backends
+        and section not in running.sections
+        and defaults in wanted
+        and running.sections.get(defaults) == wanted[defaults]
     )
 
 
@@ -100,12 +139,13 @@ def _free(
             as_it_should
             and name not in used
             and there is not None
-            and not any(map(_is_real, there))
+            and not any(map(is_real, there))
         ):
             yield name
 
 
-def _is_real(server: RunningServer) -> bool:
+def is_real(server: RunningServer) -> bool:
+    """Tell whether a server is a workload's, and none of ours."""
     return not server.name.startswith(":")
 
 

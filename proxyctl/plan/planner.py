@@ -7,6 +7,8 @@
     backend             not wanted               its map entries and servers removed at run time;
                                                  the empty section goes with the next reload
     server              moved, HTTP check        replaced: it begins down, and is checked first
+    backend, empty      not wanted               removed when it is quiet, if HAProxy can (3.4)
+    nothing             a section like a spare   added at run time, if HAProxy can (3.4)
     a free spare        a section like it        claimed, at run time (see `placement`)
     nothing             new or changed section   reload, with that as its reason
     map entries         other entries            one by one, or all at once where they are many
@@ -18,13 +20,15 @@ What takes traffic away goes first: an address may belong to another pod a secon
 
 from collections.abc import Iterable, Mapping
 
+from proxyctl.plan.capabilities import capabilities_of
 from proxyctl.plan.certificates import certificate_steps
-from proxyctl.plan.placement import Placement, place
+from proxyctl.plan.placement import Placement, is_real, place
 from proxyctl.plan.steps import (
     AddServer,
     Plan,
     PutMapEntry,
     Reload,
+    RemoveBackend,
     RemoveMapEntry,
     RemoveServer,
     ReplaceMap,
@@ -71,9 +75,9 @@ def make_plan(
     files = _changed_files(rendered, running) if reload else ()
     steps: list[Step] = [WriteFiles(files)] if files else []
     if not running.alive:
-        return Plan((*steps, Start()), rendered.texts)
+        return Plan((*steps, Start(_unproven(desired, running))), rendered.texts)
     placement = place(desired, rendered, running, quiet=quiet)
-    away, towards, tidy = _server_steps(desired, running, placement.loaded)
+    away, towards, tidy = _server_steps(desired, running, placement)
     gone, new = _map_steps(desired, running, placement.loaded)
     steps += [*gone, *away]
     certificates = certificate_steps(desired, rendered, running)
@@ -81,9 +85,10 @@ def make_plan(
     if reasons and reload:
         steps.append(Reload(reasons, _unproven(desired, running)))
     else:
-        steps += [*certificates.new, *_claim_steps(placement), *towards, *new, *tidy]
+        steps += [*certificates.new, *_claim_steps(placement), *placement.added]
+        steps += [*towards, *new, *tidy]
         steps += [RemoveMapEntry(CLAIMS_MAP, name) for name in placement.stale]
-        steps += certificates.gone
+        steps += [*certificates.gone, *(_left_over(desired, running) if quiet else ())]
     return Plan(tuple(steps), rendered.texts)
 
 
@@ -95,6 +100,18 @@ def _claim_steps(placement: Placement) -> list[Step]:
     ]
 
 
+def _left_over(desired: Desired, running: Running) -> list[Step]:
+    """Return the removal of the backends that are loaded, not wanted, and empty by now."""
+    if not capabilities_of(running.version).dynamic_backends:
+        return []
+    wanted = {backend.name for backend in desired.backends}
+    return [
+        RemoveBackend(name)
+        for name, servers in sorted(running.servers.items())
+        if name not in wanted and not name.startswith(":") and not any(map(is_real, servers))
+    ]
+
+
 def _changed_files(rendered: Rendered, running: Running) -> tuple[str, ...]:
     """Return what to write, and (without a text) what to remove."""
     wanted = {name: digest(text) for name, text in rendered.texts.items()}
@@ -103,7 +120,7 @@ def _changed_files(rendered: Rendered, running: Running) -> tuple[str, ...]:
 
 
 def _server_steps(
-    desired: Desired, running: Running, loaded: Mapping[str, str]
+    desired: Desired, running: Running, placement: Placement
 ) -> tuple[list[Step], list[Step], list[Step]]:
     """Return the steps that take servers away, those that bring some, and those that tidy up.
 
@@ -111,13 +128,14 @@ def _server_steps(
     there, requests still come to it.
     """
     # One that waits for a reload is served by its old section until then.
-    wanted = {loaded.get(b.name, b.name): b for b in desired.backends}
+    wanted = {placement.loaded.get(b.name, b.name): b for b in desired.backends}
+    present = {step.backend: () for step in placement.added} | dict(running.servers)
     alive = {(s.name, s.address, s.port) for b in desired.backends for s in b.servers}
     away: list[Step] = []
     towards: list[Step] = []
     tidy: list[Step] = []
-    for name, servers in sorted(running.servers.items()):
-        there = {server.name: server for server in servers if not server.name.startswith(":")}
+    for name, servers in sorted(present.items()):
+        there = {server.name: server for server in servers if is_real(server)}
         backend = wanted.get(name)
         for server in _unwanted(backend, there):
             moved = (server.name, server.address, server.port) in alive

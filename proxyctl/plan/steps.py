@@ -45,6 +45,28 @@ class RemoveServer:
 
 
 @dataclass(frozen=True, slots=True)
+class AddBackend:
+    """Add a backend that the loaded file does not have, made as the spares of a kind are.
+
+    From then on it counts as loaded, with the digest of the section that it stands for.
+    """
+
+    backend: str
+    kind: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveBackend:
+    """Forget a loaded backend that nothing leads to, and that has no servers of workloads.
+
+    What is busy by then stays until the next reload, and counts as loaded no more.
+    """
+
+    backend: str
+
+
+@dataclass(frozen=True, slots=True)
 class SetServerAddress:
     """Point a server at another address; the next request goes there."""
 
@@ -136,9 +158,14 @@ class Reload:
 class Start:
     """HAProxy does not run: start it (mode embedded); its own unit is to (own, attach)."""
 
+    unproven: tuple[AddServer, ...] = ()
+    """The servers that are `checked_first`."""
+
 
 Step = (
     WriteFiles
+    | AddBackend
+    | RemoveBackend
     | AddServer
     | RemoveServer
     | SetServerAddress

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
+from proxyctl.addresses import parse_address
 from proxyctl.routes.workload import Health, Labels, Network, NetworkMode, PublishedPort
 
 Json = Mapping[str, Any]
@@ -256,7 +257,10 @@ def _address(value: object) -> str:
         return ""
     if not isinstance(value, str):
         raise OddAnswer(f"{value!r:.60} is not an address")
-    return value
+    try:
+        return parse_address(value.strip("[]")).compressed
+    except ValueError:
+        raise OddAnswer(f"{value!r:.60} is not an address") from None
 
 
 def _networks(settings: Json) -> tuple[Network, ...]:
@@ -266,8 +270,8 @@ def _networks(settings: Json) -> tuple[Network, ...]:
             continue
         if not isinstance(entry, Mapping):
             raise OddAnswer(f"network {name!r:.60} is not an object")
-        ipv6 = _text(entry, "GlobalIPv6Address")
-        found.append(Network(name=name, ipv4=_text(entry, "IPAddress"), ipv6=ipv6))
+        ipv6 = _address(entry.get("GlobalIPv6Address"))
+        found.append(Network(name=name, ipv4=_address(entry.get("IPAddress")), ipv6=ipv6))
     return tuple(sorted(found))
 
 

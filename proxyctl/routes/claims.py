@@ -69,7 +69,8 @@ class Claim:
     def backend(self) -> str:
         """Return the name that its backend or server has in HAProxy.
 
-        Names of pods, containers and routes have no colon, so no two claims share a name.
+        Names of pods, containers and routes have no colon: no two share one, but for a static
+        route and a pod or container.
         """
         name = f"{self.workload.source}::" if self.workload.source else ""
         name += self.workload.name

@@ -14,6 +14,7 @@ from hashlib import sha256
 
 from proxyctl.problems import Problem, Severity
 from proxyctl.routes.claims import Claim, Match
+from proxyctl.routes.workload import Kind
 
 PER_SERVER = frozenset(
     {"host", "path", "entrypoint", "port", "weight", "backup", "address", "network", "group"}
@@ -185,14 +186,17 @@ def _grouped(leader: Claim, other: Claim) -> bool:
 def _named(won: Mapping[tuple[Claim, ...], list[Match]]) -> Iterable[Share]:
     """Give every set of claims its backend's name: the group's, else the claim's own."""
     groups = {claims[0].route.group for claims in won}
+    of_podman = {c[0].backend for c in won if c[0].workload.kind is not Kind.STATIC}
     taken: set[str] = set()
     for claims, matches in won.items():
         leader = claims[0]
         group = leader.route.group
         if group is None:
-            # A group and a pod of one name: the pod's backend gives way.
+            # A group and a pod of one name: the pod's backend gives way. A static route's does to
+            # that of a pod or container.
+            second = leader.workload.kind is Kind.STATIC and leader.backend in of_podman
             name = f"{leader.backend}:{leader.workload.kind}"
-            name = name if leader.backend in groups else leader.backend
+            name = name if second or leader.backend in groups else leader.backend
         else:
             name = group if group not in taken else f"{group}:{_digest(matches[0])}"
         taken.add(name)

@@ -45,8 +45,9 @@ def _static(workload: Workload, port: int) -> tuple[Endpoint, ...]:
     endpoints = []
     for number, server in enumerate(workload.servers, 1):
         address, _, own = server.rpartition(":")
-        name = str(number) if len(workload.servers) > 1 else ""
-        endpoints.append(Endpoint(address=address.strip("[]"), port=int(own) or port, name=name))
+        # Numbered also where there is one: a pod of the same name may be in the same group.
+        where = address.strip("[]")
+        endpoints.append(Endpoint(address=where, port=int(own) or port, name=str(number)))
     return tuple(endpoints)
 
 

@@ -5,13 +5,14 @@ Each parser takes text and returns the value, or raises ValueError with the rest
 character through, but `HeaderText`, which loses control characters only and is quoted later.
 """
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator
+
+from proxyctl.addresses import parse_address, parse_ip_network
 
 MAX_LENGTH = 4096
 """No value is longer, in characters: the line that it ends up in has to fit HAProxy's buffers."""
@@ -108,9 +109,12 @@ def parse_hostname(text: str) -> str:
     if name.startswith("["):
         try:
             inner = name[1:].removesuffix("]") if name.endswith("]") else ""
-            return f"[{ipaddress.IPv6Address(inner).compressed}]"
+            address = parse_address(inner)
         except ValueError:
-            raise ValueError("expected an IPv6 address between the brackets") from None
+            address = None
+        if address is None or address.version != 6:
+            raise ValueError("expected an IPv6 address without a zone between the brackets")
+        return f"[{address.compressed}]"
     if not name.isascii():
         raise ValueError(f"expected a host name in its ASCII form ({_punycode(name)})")
     if 0 < len(name) <= 253 and all(_HOST_PART.fullmatch(part) for part in name.split(".")):
@@ -205,10 +209,10 @@ def _source(text: str) -> str:
 def parse_network(text: str) -> str:
     """Return an address or network in canonical form."""
     try:
-        return str(ipaddress.ip_network(text, strict=False))
+        return str(parse_ip_network(text))
     except ValueError:
         raise ValueError(
-            "expected an IP address, a network such as 10.0.0.0/8, or 'private' "
+            "expected an IP address without a zone, a network such as 10.0.0.0/8, or 'private' "
             "or @list where the settings have one"
         ) from None
 

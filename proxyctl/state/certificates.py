@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from proxyctl.addresses import is_address
 from proxyctl.problems import Problem
 from proxyctl.routes.conflicts import Share
 from proxyctl.settings import Settings
@@ -141,11 +142,14 @@ def asks(shares: Iterable[Share], settings: Settings) -> tuple[Ask, ...]:
 
 
 def _hosts(share: Share, entrypoints: frozenset[str]) -> list[str]:
-    """Return the hosts of a share whose TLS ends in HAProxy, those of its redirects too."""
+    """Return the hosts of a share whose TLS ends in HAProxy, those of its redirects too.
+
+    Not IP addresses: a client asks for none by name (RFC 6066, 3), and gets the default one.
+    """
     if share.claims[0].route.mode != "http":
         return []
-    matches = share.all_matches
-    return sorted({match.host for match in matches if match.entrypoint in entrypoints})
+    here = (match.host for match in share.all_matches if match.entrypoint in entrypoints)
+    return sorted({host for host in here if not is_address(host)})
 
 
 def _wish(share: Share) -> str:

@@ -1,9 +1,9 @@
 """From winners to what HAProxy should be: routes become backends, servers and map entries."""
 
-import ipaddress
 import math
 from collections.abc import Iterable, Mapping
 
+from proxyctl.addresses import parse_address
 from proxyctl.recent import Recent
 from proxyctl.routes.claims import Claim
 from proxyctl.routes.conflicts import Share
@@ -140,7 +140,7 @@ def servers(claim: Claim, by_hand: ServerState = ServerState.READY) -> Iterable[
         name = f"{claim.backend}.{endpoint.name}" if endpoint.name else claim.backend
         yield Server(
             name=name,
-            address=ipaddress.ip_address(endpoint.address).compressed,
+            address=parse_address(endpoint.address).compressed,
             port=endpoint.port,
             weight=route.weight,
             backup=route.backup,

@@ -1,13 +1,16 @@
 """HAProxy's parts as values: what we want (`Desired`) and what there is (`Running`).
 
 Every string in here is already the word that HAProxy reads; none needs quoting but the values of
-headers, which templates pass through the `quote` filter. Equality is the diff.
+headers, which templates pass through the `quote` filter; `words` holds them to it. Equality is the
+diff.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
+
+from proxyctl.state.words import must_be_lines, must_be_words
 
 Mode = Literal["http", "tcp"]
 CERTS = "certs"
@@ -51,6 +54,9 @@ class Server:
     backup: bool = False
     state: ServerState = ServerState.READY
 
+    def __post_init__(self) -> None:
+        must_be_words((self.name, self.address))
+
     @property
     def socket_address(self) -> str:
         """Return `address:port`, with brackets around IPv6."""
@@ -66,6 +72,9 @@ class Cookie:
     max_life: str = ""
     """HAProxy duration, "" for the browser's session."""
 
+    def __post_init__(self) -> None:
+        must_be_words((self.name, self.max_life))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpCheck:
@@ -75,6 +84,9 @@ class HttpCheck:
     host: str
     status: str
     """For `http-check expect status`: `200-399`."""
+
+    def __post_init__(self) -> None:
+        must_be_words((self.path, self.host, self.status))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +103,10 @@ class Header:
 
     name: str
     value: str
+
+    def __post_init__(self) -> None:
+        must_be_words((self.name,))
+        must_be_lines((self.value,))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +144,13 @@ class Backend:
     compress: bool = False
     timeouts: tuple[tuple[str, str], ...] = ()
     """`("server", "60s")`, sorted: differences to the defaults section."""
+
+    def __post_init__(self) -> None:
+        must_be_lines((self.title,))
+        must_be_words((self.name, self.balance, *self.allow, *self.deny))
+        must_be_words((self.stripped_prefix, self.add_prefix, self.host_header))
+        must_be_words(word for option in self.server_options for word in option.split(" "))
+        must_be_words(word for pair in self.timeouts for word in pair)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +253,9 @@ class Map:
     entries: tuple[tuple[str, str], ...] = ()
     leads: bool = True
     """Whether its values are names of backends: an entry then waits until there is that one."""
+
+    def __post_init__(self) -> None:
+        must_be_words(("".join(key + value for key, value in self.entries),))
 
     def text(self) -> str:
         """Return the contents of the map's file."""

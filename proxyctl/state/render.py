@@ -92,8 +92,8 @@ def render(
     except jinja2.TemplateSyntaxError as error:
         where = f"template {error.name}:{error.lineno}"
         raise ConfigRejected(((None, f"{where}: {error.message}"),)) from error
-    except (jinja2.TemplateError, TypeError, ValueError, AttributeError) as error:
-        raise ConfigRejected(((None, f"template: {error}"),)) from error
+    except Exception as error:  # a template runs whatever its author wrote
+        raise ConfigRejected(((None, f"template: {_why(error)}"),)) from error
     config = re.sub(r"\n{3,}", "\n\n", config).strip("\n") + "\n"
     sections = parse_sections(config, recent)
     maps = (*desired.maps, _sections_map(sections), Map(file=CLAIMS_MAP))
@@ -124,6 +124,14 @@ def starting(rendered: Rendered) -> Rendered:
 def _sections_map(sections: Iterable[Section]) -> Map:
     rows = tuple(sorted({section.name: section.digest for section in sections}.items()))
     return Map(file=SECTIONS_MAP, entries=rows)
+
+
+def _why(error: Exception) -> str:
+    return (
+        str(error)
+        if isinstance(error, jinja2.TemplateError)
+        else f"{type(error).__name__}: {error}"
+    )
 
 
 def crt_list(certificates: Iterable[Certificate], folder: str) -> str:

@@ -4,6 +4,9 @@ A backend that differs from a kind of spare in nothing but its name, its servers
 can be served by one: its servers are added at run time, and the entries of the maps lead to the
 spare. Which one stands for which backend is written in a map in HAProxy (`CLAIMS_MAP`), which is
 empty on disk: after a reload every backend has its own, named section.
+
+From HAProxy 3.4 on a backend is added at run time under its own name, of the same defaults
+sections; the spares are for what that cannot do.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,6 +16,8 @@ from proxyctl.state.digest import digest
 from proxyctl.state.model import Backend, Cookie, Running
 
 CLAIMS_MAP = "maps/claims.map"
+DEFAULTS = "::spare-"
+"""With a kind: the defaults section of the spares of that kind."""
 SHAPING_TEMPLATES = frozenset({"haproxy.cfg.j2", "backend.cfg.j2", "defaults.cfg.j2"})
 """Whoever replaces one of these, and not spares.cfg.j2 with it, does without spares."""
 
@@ -59,7 +64,7 @@ def is_spare(name: str) -> bool:
 
 
 def _is_for_spares(defaults: str) -> bool:
-    return defaults.startswith("::spare-")
+    return defaults.startswith(DEFAULTS)
 
 
 _SPARE_SECTIONS = {"backend": is_spare, "defaults": _is_for_spares}

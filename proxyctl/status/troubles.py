@@ -3,6 +3,8 @@
 from proxyctl.problems import ConfigRejected, Problem, Severity
 from proxyctl.routes.workload import Kind, Workload
 
+STUCK = "PX306"
+
 
 def rejected(workload: Workload, error: ConfigRejected) -> Problem:
     """`haproxy -c` refuses the configuration because of this workload."""
@@ -14,6 +16,31 @@ def rejected(workload: Workload, error: ConfigRejected) -> Problem:
         effect=f"the {workload.kind} is left out; all others are served",
         fix=f"see what is made of its labels: proxyctl render {workload.name}",
         workload=workload.uid,
+    )
+
+
+def stumbled(workload: Workload, error: ConfigRejected) -> Problem:
+    """We cannot decide anything about this workload, which is our own mistake."""
+    return Problem(
+        id="PX305",
+        subject=workload.subject,
+        summary="makes proxyctl stumble, which is a mistake of proxyctl's",
+        where=str(error),
+        effect=f"the {workload.kind} is left out; all others are served",
+        fix="please report it, with the labels of that workload",
+        workload=workload.uid,
+    )
+
+
+def stuck(error: str) -> Problem:
+    """A cycle ended in something that should not happen."""
+    return Problem(
+        id=STUCK,
+        subject="proxyctl",
+        summary="stumbles, which is a mistake of its own",
+        where=error,
+        effect="HAProxy keeps what it serves; nothing changes until it is over; it is tried again",
+        fix="please report it, with what the log says (journalctl -u proxyctl)",
     )
 
 

@@ -12,9 +12,8 @@ from real_haproxy import eventually, lab
 from proxyctl.admission import decide
 from proxyctl.files.memory import Memory
 from proxyctl.files.templates import packaged
-from proxyctl.haproxy.files import write
 from proxyctl.plan.planner import make_plan
-from proxyctl.plan.steps import AddServer, Reload
+from proxyctl.plan.steps import AddServer, Reload, Start
 from proxyctl.state.model import Global
 from tests.fakes.keyring import FakeKeyring
 from tests.fakes.web_server import WebServer
@@ -81,8 +80,15 @@ def app(name):
 
 
 @pytest.fixture
-def world(tmp_path):
-    """A HAProxy without pods; `to(*pods)` makes and applies a plan, and returns its steps."""
+def world(nowhere):
+    """A HAProxy without pods."""
+    nowhere.to()
+    return nowhere
+
+
+@pytest.fixture
+def nowhere(tmp_path):
+    """A HAProxy that does not run; `to(*pods)` makes and applies a plan, and returns its steps."""
     with lab(tmp_path) as one:
         identity = Global(folder=str(one.layout.folder), cookie_key="0123456789abcdef")
         text = SETTINGS.format(port=one.ports["port"])
@@ -99,9 +105,6 @@ def world(tmp_path):
             assert not make_plan(found.desired, found.rendered, one.proxy.observe()).steps
             return plan.steps
 
-        texts = decided().rendered.texts
-        write(one.layout, texts, texts)
-        one.process.start()
         one.to = to
         with clients(one):
             yield one
@@ -152,6 +155,14 @@ def test_a_new_route_is_served_when_its_first_check_has_passed(world, names_its_
 
         assert is_not_asked_while_cold(world, a, {""})
         assert eventually(lambda: world.fetch() == (200, "a"))
+
+
+def test_a_haproxy_that_is_started_asks_a_server_when_its_first_check_has_passed(nowhere):
+    with app("a") as a:
+        assert Start in kinds(nowhere.to(a.pod()))
+
+        assert is_not_asked_while_cold(nowhere, a, {""})
+        assert eventually(lambda: nowhere.fetch() == (200, "a"))
 
 
 def test_a_server_of_a_group_is_asked_when_its_first_check_has_passed(world):

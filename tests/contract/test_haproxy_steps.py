@@ -162,6 +162,27 @@ def test_a_server_in_use_is_left_in_maint_and_deleted_when_it_is_idle(running):
     assert eventually(lambda: is_removed(running, "new"))
 
 
+def test_sessions_are_told_as_of_now(running):
+    before = running.proxy.observe()
+    with socket.socket() as slow:
+        slow.bind(("127.0.0.1", 0))
+        slow.listen()
+        server = Server(name="new", address="127.0.0.1", port=slow.getsockname()[1])
+        running.apply(RemoveServer("gitea", "one"), AddServer("gitea", server))
+        request = threading.Thread(target=running.fetch)
+        request.start()
+        connection, _ = slow.accept()
+
+        (now,) = running.proxy.as_of_now(before).servers["gitea"]
+
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        request.join()
+        connection.close()
+    assert (now.name, now.sessions) == ("new", 1)
+    running.process.stop()
+    assert running.proxy.as_of_now(before) == before
+
+
 def test_what_a_server_that_is_gone_has_not_answered_is_cut(running):
     answers = []
 

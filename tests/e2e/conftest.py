@@ -9,6 +9,7 @@ import pytest
 from podman_lab import SCRIPT, Lab
 
 HERE = Path(__file__).parent
+HAPROXY_LOG = "/run/proxyctl/haproxy/haproxy.log"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,6 +28,8 @@ def pytest_runtest_makereport(
     if report.failed and isinstance(lab, Lab):
         for log in sorted(lab.folder.glob("*.log")):
             report.sections.append((f"{log.name} in the lab", log.read_text(errors="replace")))
+        said = lab.run(["cat", HAPROXY_LOG], check=False).stdout
+        report.sections.append(("what HAProxy said", said))
     if report.skipped and HERE in item.path.parents and os.environ.get("CI") == "true":
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped, and this layer may not be skipped in CI"

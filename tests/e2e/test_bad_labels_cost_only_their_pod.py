@@ -16,6 +16,8 @@ HOSTILE = {
     "comment": "proxyctl.balance=roundrobin # x",
     "backslash": "proxyctl.sticky.cookie=a\\b",
     "empty": "proxyctl.route..host=x.test",
+    "zone": "proxyctl.host-header=[fe80::1%x\nlisten evil\n    bind 127.0.0.1:6666\n    #]",
+    "zone-of-a-network": "proxyctl.allow=fe80::1%x\nlisten evil\n    bind 127.0.0.1:6666\n#",
 }
 
 

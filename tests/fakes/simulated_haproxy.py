@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from proxyctl.plan.steps import (
+    AddBackend,
     AddServer,
     Plan,
     PutCertificate,
     PutMapEntry,
     Reload,
+    RemoveBackend,
     RemoveCertificate,
     RemoveMapEntry,
     RemoveServer,
@@ -37,7 +39,7 @@ from proxyctl.state.model import (
     ServerState,
 )
 from proxyctl.state.pem import pairs
-from proxyctl.state.render import CONFIG
+from proxyctl.state.render import CONFIG, SECTIONS_MAP
 
 
 class Crash(Exception):
@@ -51,6 +53,7 @@ class SimulatedHAProxy:
     refuses: Callable[[Mapping[str, str]], ConfigRejected | None] = lambda _: None
     alive: bool = True
     pid: int = 1
+    version: tuple[int, int, int] = (2, 6, 12)
     disk: dict[str, str] = field(default_factory=dict)
     loaded: dict[str, str] = field(default_factory=dict)
     """The files that the process was filled from."""
@@ -74,14 +77,17 @@ class SimulatedHAProxy:
         files = {name: digest(text) for name, text in self.disk.items()}
         if not self.alive:
             return Running(alive=False, files=files)
-        sections = dict(row.split(" ") for row in self._rows("maps/sections.map"))
         return Running(
             alive=True,
-            version=(2, 6, 12),
+            version=self.version,
             pid=self.pid,
-            sections=sections,
+            sections=dict(self.maps.get(SECTIONS_MAP, {})),
             servers={name: tuple(found.values()) for name, found in self.servers.items()},
-            maps={name: tuple(sorted(rows.items())) for name, rows in self.maps.items()},
+            maps={
+                name: tuple(sorted(rows.items()))
+                for name, rows in self.maps.items()
+                if name != SECTIONS_MAP
+            },
             certificates=self._certificates(),
             files=files,
         )
@@ -124,6 +130,16 @@ class SimulatedHAProxy:
                 raise self.reload_refusal
             case Reload() | Start():
                 self.fill()
+            case AddBackend(backend, _, text):
+                if backend in self.servers:
+                    raise CommandRejected("name is already used by other proxy")
+                self.servers[backend] = {}
+                self.maps[SECTIONS_MAP][f"backend/{backend}"] = text
+            case RemoveBackend(backend):
+                del self.maps[SECTIONS_MAP][f"backend/{backend}"]
+                if self.servers[backend]:
+                    raise CommandRejected("Only a backend without server can be deleted.")
+                del self.servers[backend]
             case AddServer(backend, server):
                 if server.name in self._servers(backend):
                     raise CommandRejected("Already exists a server with the same name in backend.")

@@ -64,11 +64,14 @@ def changes(draw):
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(changes(), st.booleans()), min_size=1, max_size=10))
-def test_part_by_part_is_the_whole(steps):
+@given(
+    st.lists(st.tuples(changes(), st.booleans()), min_size=1, max_size=10),
+    st.sampled_from([(2, 6, 12), (3, 4, 7)]),
+)
+def test_part_by_part_is_the_whole(steps, version):
     source = FakeSource()
     keyring = FakeKeyring.of(*CERTIFICATES)
-    proxy = SimulatedHAProxy(alive=False)
+    proxy = SimulatedHAProxy(alive=False, version=version)
     reconciler = Reconciler(
         settings=our_settings(TLS),
         sources=[source],

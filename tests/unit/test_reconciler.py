@@ -40,13 +40,14 @@ def service(
     keyring=None,
     text=SETTINGS,
     clock=lambda: 0.0,
+    spares=(),
 ):
     return Reconciler(
         settings=settings(text),
         sources=sources,
         proxy=proxy,
         overrides=overrides,
-        identity=Global(folder=FOLDER, cookie_key="k"),
+        identity=Global(folder=FOLDER, cookie_key="k", spares=spares),
         memory=memory,
         keyring=keyring or FakeKeyring(),
         now=lambda: 1000.0,

@@ -7,6 +7,11 @@ from proxyctl.problems import SettingsError
 from proxyctl.settings import load, parse
 
 
+def test_a_network_has_no_zone():
+    with pytest.raises(SettingsError, match=r"trusted-proxies"):
+        parse({"c": '[entrypoints.web]\nbind = [":80"]\ntrusted-proxies = ["fe80::1%a"]'})
+
+
 def test_every_mistake_is_told_at_once_with_what_was_meant():
     text = '[haproxi]\n[haproxy]\nmode="embeded"\nmastersocket="/x"\n[entrypoints.web]\nbind=["1"]'
 

@@ -3,9 +3,11 @@ from dataclasses import replace
 from proxyctl.plan.describe import describe, names_for
 from proxyctl.plan.planner import make_plan
 from proxyctl.plan.steps import (
+    AddBackend,
     AddServer,
     PutMapEntry,
     Reload,
+    RemoveBackend,
     RemoveMapEntry,
     RemoveServer,
     SetServerState,
@@ -188,3 +190,48 @@ def test_a_plan_that_claims_a_spare_is_told_by_the_name_of_the_route():
     assert ("+", "b/b", "server 10.88.0.3:80") in words
     assert ("+", "b.test/", "to backend b") in words
     assert ("+", "b", "by spare ::http-001") in words
+
+
+def newest(there):
+    return replace(there, version=(3, 4, 7))
+
+
+def test_a_haproxy_that_can_adds_the_backend_under_its_own_name():
+    got = steps(newest(running(world(A))), A, B)
+    (backend,) = world(B).desired.backends
+    section = next(s for s in world(A, B).rendered.sections if s.name == "backend/b")
+
+    assert got == [
+        AddBackend("b", "http", section.digest),
+        AddServer("b", backend.servers[0], backend.server_options),
+        PutMapEntry(MAP, "b.test/", "b"),
+    ]
+
+
+def test_a_backend_that_no_spare_is_like_is_not_added_but_loaded():
+    odd = pod("b", "10.88.0.3", host="b.test", port="80", compress="on")
+
+    assert [type(step) for step in steps(newest(running(world(A))), A, odd)] == [Reload]
+
+
+def test_a_backend_whose_name_is_taken_by_its_old_section_is_served_by_a_spare():
+    sticky = pod("a", "10.88.0.2", host="a.test", port="80", sticky="cookie")
+
+    got = steps(newest(running(world(A))), sticky)
+
+    assert not any(isinstance(step, AddBackend | Reload) for step in got)
+    assert PutMapEntry(MAP, "a.test/", "::sticky-001") in got
+
+
+def test_an_empty_backend_goes_when_it_is_quiet_and_one_with_servers_first_loses_them():
+    there = newest(running(world(A, B)))
+    emptied = replace(
+        there,
+        servers={**there.servers, "b": ()},
+        maps={**there.maps, MAP: (("a.test/", "a"),)},
+    )
+
+    assert steps(emptied, A) == []
+    assert steps(emptied, A, quiet=True) == [RemoveBackend("b")]
+    assert steps(replace(emptied, version=(3, 2, 0)), A, quiet=True) == []
+    assert not any(isinstance(step, RemoveBackend) for step in steps(there, A, quiet=True))

@@ -24,6 +24,24 @@ def test_no_typed_word_lets_a_hostile_text_through(parse, text):
         parse(text)
 
 
+@pytest.mark.parametrize("zone", ["eth0", "a b", "x\nlisten evil", "%[src]", "1]", "#"])
+@pytest.mark.parametrize(
+    ("parse", "text"),
+    [
+        (values.parse_hostname, "[fe80::1%{}]"),
+        (values.parse_hosts, "a.test,[fe80::1%{}]"),
+        (values.parse_host_header, "[fe80::1%{}]"),
+        (values.parse_sources, "fe80::1%{}"),
+        (values.parse_sources, "fe80::1%{}/64"),
+        (values.parse_network, "fe80::1%{}"),
+    ],
+)
+def test_no_address_has_a_zone(parse, text, zone):
+    """Python takes any text for one, line breaks too."""
+    with pytest.raises(ValueError, match="expected"):
+        parse(text.format(zone))
+
+
 @pytest.mark.parametrize("suffix", ["\n", " ", "\x00"])
 @pytest.mark.parametrize(
     ("parse", "good"),

@@ -201,3 +201,15 @@ def test_keys_are_in_no_repr():
     assert any("PRIVATE KEY" in text for text in decision.rendered.texts.values())
     assert "PRIVATE KEY" not in repr(decision) + repr(offer("a.test"))
     assert not any("PRIVATE" in text for text in decision.rendered.shown_texts.values())
+
+
+def test_a_host_that_is_an_address_needs_no_certificate_and_costs_nobody_else_theirs():
+    six = pod("six", host="[::1],192.0.2.7", port="80", **{"redirect-from": "[::2]"})
+    made = decided(six, pod("a", host="a.test", port="80"), text=TLS)
+
+    served = {host for one in made.desired.certificates for host in one.hosts}
+    assert served == {"a.test"}
+    assert made.problems == ()
+    rows = dict(next(m.entries for m in made.desired.maps if "websecure" in m.file))
+    assert rows["[::1]/"] == rows["192.0.2.7/"] == "six"
+    assert wanted(made.resolution.shares, settings(TLS), Stock(time=NOW))[0].hosts == ("a.test",)

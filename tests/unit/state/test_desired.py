@@ -1,3 +1,4 @@
+from proxyctl.routes.workload import Kind
 from tests.pipeline import SETTINGS, decided, pod
 
 
@@ -83,3 +84,25 @@ def test_a_pod_may_be_called_as_an_entrypoint():
     assert only.name == "web"
     assert "web" in {frontend.entrypoint for frontend in made.frontends}
     assert "web" not in {frontend.name for frontend in made.frontends}
+
+
+def test_a_static_route_and_a_pod_of_one_name_are_two_backends_and_in_a_group_two_servers():
+    static = pod(
+        "nas", kind=Kind.STATIC, servers=("192.0.2.5:80",), labels={"host": "s.test", "port": "80"}
+    )
+    of_podman = pod("nas", host="p.test", port="80")
+
+    apart = decided(static, of_podman).desired.backends
+    alone = decided(static).desired.backends
+    more = {"group": "g", "host": "x.test", "port": "80"}
+    together = decided(
+        pod("nas", kind=Kind.STATIC, servers=("192.0.2.5:80",), labels=more),
+        pod("nas", labels=more),
+    ).desired.backends
+
+    assert {b.name: [s.name for s in b.servers] for b in apart} == {
+        "nas": ["nas"],
+        "nas:static": ["nas.1"],
+    }
+    assert [b.name for b in alone] == ["nas"]
+    assert [(b.name, [s.name for s in b.servers]) for b in together] == [("g", ["nas", "nas.1"])]
