@@ -25,6 +25,11 @@ class Source(Protocol):
         """Return what it could not understand."""
         ...
 
+    @property
+    def unsure(self) -> frozenset[str]:
+        """Return the ids of the workloads whose own labels it cannot tell at the moment."""
+        ...
+
     def read(self, changed: frozenset[str] | None) -> tuple[Workload, ...]:
         """Return all workloads; those in `changed` are read again, all of them if None.
 
@@ -54,7 +59,9 @@ class Reading:
         for source in self._sources:
             error = ""
             try:
-                self._workloads[source.key] = source.read(_changed(rings, source.key))
+                found = source.read(_changed(rings, source.key))
+                before = self._workloads.get(source.key, ())
+                self._workloads[source.key] = _sure(found, source.unsure, before)
             except SourceUnavailable as unavailable:
                 error = str(unavailable)
                 known = source.key in self._workloads
@@ -84,6 +91,19 @@ class Reading:
     def has_gaps(self) -> bool:
         """Tell whether a source was never heard of."""
         return any(source.key not in self._workloads for source in self._sources)
+
+
+def _sure(
+    found: tuple[Workload, ...], unsure: frozenset[str], before: Iterable[Workload]
+) -> tuple[Workload, ...]:
+    """Return the workloads, the labels of those that the source is unsure of as they were."""
+    if not unsure:
+        return found
+    known = {workload.id: workload for workload in before if workload.id in unsure}
+    return tuple(
+        one.with_labels_of(known[one.id]) if one.id in unsure & known.keys() else one
+        for one in found
+    )
 
 
 def _changed(rings: frozenset[Ring], key: str) -> frozenset[str] | None:

@@ -23,6 +23,8 @@ class StaticSource:
     """The workloads of a folder of TOML files. A file that cannot be read keeps its last ones."""
 
     key = "files"
+    unsure: frozenset[str] = frozenset()
+    """A file tells all of its routes' labels, or none."""
 
     def __init__(self, folder: Path) -> None:
         self.where = str(folder)

@@ -60,12 +60,21 @@ class PodmanSource:
         self._images: dict[str, ImageFacts] = {}
         self._workloads: dict[str, Workload] = {}
         self._problems: dict[str, Problem] = {}
+        self._unsure: set[str] = set()
         self._late = 0
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """Return what could not be understood at the last read of each object."""
         return tuple(sorted(self._problems.values()))
+
+    @property
+    def unsure(self) -> frozenset[str]:
+        """Return the ids of the workloads of which nobody can tell the image's labels apart.
+
+        All count as the image's then. Who knows better from before keeps to that.
+        """
+        return frozenset(self._unsure)
 
     def read(self, changed: frozenset[str] | None) -> tuple[Workload, ...]:
         """Return all workloads, sorted, after reading again what may have changed.
@@ -107,7 +116,7 @@ class PodmanSource:
                 self._containers[facts.id] = updated(old.get(facts.id), facts)
         groups = by_workload(self._containers.values())
         self._pods = {key: pod for key, pod in self._pods.items() if key in groups}
-        self._workloads = {}
+        self._workloads, self._unsure = {}, set()
         self._assemble(api, groups)
         used = {container.image_id for container in self._containers.values()}
         self._images = {key: image for key, image in self._images.items() if key in used}
@@ -121,6 +130,7 @@ class PodmanSource:
                 dirty |= self._reread_container(api, identity)
         for key in dirty:
             self._workloads.pop(key, None)
+            self._unsure.discard(key)
         members = (one for one in self._containers.values() if (one.pod or one.id) in dirty)
         groups = by_workload(members)
         for key in dirty - groups.keys():
@@ -182,6 +192,8 @@ class PodmanSource:
         for image in sorted({one.image_id for one in group if one.image_id and not one.infra}):
             if image not in self._images:
                 self._read_image(api, image)
+            if image not in self._images:
+                self._unsure.add(group[0].pod or group[0].id)
         complete: list[ContainerFacts] = []
         unknown = _not_told(group, pod)
         for one in group:
@@ -238,10 +250,12 @@ class PodmanSource:
         return self._pods[key]
 
     def _read_image(self, api: PodmanApi, identity: str) -> None:
-        """Read an image, or leave it unknown: then all labels count as the image's."""
+        """Read an image, or leave it unknown: then all labels count as the image's (`unsure`)."""
+        self._problems.pop(identity, None)
         try:
             raw = api.inspect_image(identity)
-        except Unreadable:
+        except Unreadable as error:
+            self._problems[identity] = _odd("image", identity, "", error)
             return
         image = self._understood(image_from_inspect, raw) if raw is not None else None
         if image is not None:

@@ -4,7 +4,7 @@ A *workload* is a pod, a lone container, or an entry of a file in routes.d. Its 
 user's words, not yet understood by anybody.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 Labels = tuple[tuple[str, str], ...]
@@ -121,6 +121,22 @@ class Workload:
     def __hash__(self) -> int:
         """Return a hash of its id: that of every label would cost more than a cycle may."""
         return hash((self.kind, self.id))
+
+    def with_labels_of(self, before: "Workload") -> "Workload":
+        """Return this workload with what it had `before` of what never changes: its labels."""
+        then = {member.id: member for member in before.members}
+        members = tuple(
+            replace(
+                one,
+                labels=then[one.id].labels,
+                image_labels=then[one.id].image_labels,
+                exposed=then[one.id].exposed,
+            )
+            if one.id in then
+            else one
+            for one in self.members
+        )
+        return replace(self, labels=before.labels, members=members)
 
     @property
     def uid(self) -> str:

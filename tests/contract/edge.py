@@ -167,7 +167,7 @@ class Edge:
         """Return what came of the last health check of a pod: `L7OK`, or `* L7OK` meanwhile."""
         (table,) = RuntimeSocket(self.layout.master_socket).ask(["show stat"])
         every = csv.DictReader(table.removeprefix("# ").splitlines())
-        rows = (row for row in every if row["svname"] == row["pxname"] == name)
+        rows = (row for row in every if row["pxname"] == name and row["svname"] == f"{name}.1")
         return next(rows)["check_status"].removeprefix("* ")
 
     def connect(self, entrypoint: str, source: str = "127.0.0.1") -> socket.socket:

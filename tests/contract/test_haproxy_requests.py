@@ -56,3 +56,17 @@ def test_a_header_that_cgi_reads_as_x_forwarded_reaches_no_pod(tmp_path, name, t
     pods = pod("a", host="a.test", port="80")
     with answering(tmp_path, pods, tell=tell, settings=settings) as haproxy:
         assert haproxy.ask("a.test", "/", sent)[2] == f"|{'as said' if trusted else ''}|free"
+
+
+@pytest.mark.parametrize(
+    "name", ["Client-Cert", "client-cert", "Client-Cert-Chain", "Client_Cert"]
+)
+@pytest.mark.parametrize("trusted", [False, True])
+def test_nobody_says_that_he_has_a_certificate_but_a_trusted_proxy(tmp_path, name, trusted):
+    settings = 'trusted-proxies = ["127.0.0.1/32"]\n' if trusted else ""
+    sent = {name: "mine", "Client-Certainty": "free", "X-Client-Cert": "free"}
+    pods = pod("a", host="a.test", port="80")
+    tell = f"%[req.hdr({name})]|%[req.hdr(X-Client-Cert)]"
+    with answering(tmp_path, pods, tell=tell, settings=settings) as haproxy:
+        kept = trusted and "_" not in name
+        assert haproxy.ask("a.test", "/", sent)[2] == f"{'mine' if kept else ''}|free"

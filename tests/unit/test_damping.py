@@ -13,19 +13,11 @@ from proxyctl.wakeup import Ring
 from tests.fakes.keyring import FakeKeyring
 from tests.fakes.simulated_haproxy import SimulatedHAProxy
 from tests.pipeline import FOLDER, member, pod, settings, stopped
+from tests.unit.test_reconciler import FakeSource
 
 RING = frozenset({Ring("podman:", "x")})
 A = pod("a", "10.88.0.2", host="a.test", port="80")
 LOOP = pod("loop", "10.88.0.3", kind=Kind.CONTAINER, host="loop.test", port="80")
-
-
-class FakeSource:
-    def __init__(self, *workloads):
-        self.key, self.where, self.problems = "podman:", "/run/podman/podman.sock", ()
-        self.workloads = list(workloads)
-
-    def read(self, changed):
-        return tuple(self.workloads)
 
 
 class House:

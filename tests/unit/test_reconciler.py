@@ -23,6 +23,7 @@ class FakeSource:
 
     def __init__(self, *workloads, key="podman:"):
         self.key, self.where, self.problems = key, "/run/podman/podman.sock", ()
+        self.unsure = frozenset()
         self.workloads, self.away, self.asked = list(workloads), False, []
 
     def read(self, changed):

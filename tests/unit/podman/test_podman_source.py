@@ -3,6 +3,7 @@ import pytest
 from proxyctl.podman.client import PodmanApi
 from proxyctl.podman.source import PodmanSource
 from proxyctl.problems import SourceUnavailable
+from proxyctl.reading import Reading
 from proxyctl.routes.workload import NetworkMode, Phase
 from tests.fakes.podman_api import FakePodman
 
@@ -263,3 +264,27 @@ def test_a_pod_whose_inspect_never_answers_costs_only_itself(podman):
     assert list(by_name(source.read(None))) == ["gitea"]
     podman.fail.clear()
     assert list(by_name(source.read(None))) == ["gitea", "stuck"]
+
+
+def test_what_nobody_can_tell_from_an_images_labels_stays_as_it_was(podman, source):
+    """A Podman that cannot read images (a full disk) must not look as if nobody had labels."""
+    podman.add_container("git", PORT, "10.88.0.2")
+    podman.add_pod("wiki", PORT, "10.88.0.3")
+    before = by_name(source.read(None))
+    podman.add_container("late", PORT, "10.88.0.4")
+    podman.fail["images/"] = 500
+    again = PodmanSource("", lambda: PodmanApi(podman.url, patience=2))
+    reading = Reading([again], [("podman:", tuple(before.values()))])
+
+    reading.ask(frozenset())
+
+    found = by_name(reading.workloads)
+    assert found["git"].labels == before["git"].labels
+    assert found["wiki"] == before["wiki"]
+    assert found["late"].labels == ()
+    assert {problem.id for problem in reading.problems} == {"PX405"}
+    podman.fail.clear()
+    reading.ask(frozenset())
+    assert dict(by_name(reading.workloads)["late"].labels) == PORT
+    assert reading.problems == ()
+    assert again.unsure == frozenset()
