@@ -26,6 +26,7 @@ from proxyctl.reconciler import Reconciler
 from proxyctl.state.model import Global, Quic
 from tests.fakes.keyring import FakeKeyring, offer
 from tests.pipeline import settings
+from tests.unit.test_reconciler import FakeSource
 
 pytestmark = pytest.mark.contract
 HAS_QUIC = program.quic(BINARY).is_usable
@@ -266,18 +267,6 @@ def test_who_asks_for_it_of_a_haproxy_without_quic_is_told_and_served(front):
     assert not listens(front)
 
 
-class Pods:
-    """A source of workloads."""
-
-    key, where, problems = "static", "here", ()
-
-    def __init__(self, *workloads) -> None:
-        self.workloads = workloads
-
-    def read(self, changed):
-        return self.workloads
-
-
 def service(front, *workloads, text: str = "", owned: bool = True) -> Reconciler:
     places = Places(
         folder=front.folder / "settings",
@@ -288,7 +277,7 @@ def service(front, *workloads, text: str = "", owned: bool = True) -> Reconciler
     (places.folder / "ca" / "staff.pem").write_bytes(front.staff.read_bytes())
     return Reconciler(
         settings=settings(text or front.text()),
-        sources=[Pods(*workloads)],
+        sources=[FakeSource(*workloads)],
         proxy=front.proxy,
         overrides=dict,
         identity=Global(folder=str(front.layout.folder), cookie_key="k", owned=owned),
