@@ -2,6 +2,7 @@
 
 it refuses                  the workloads at fault are left out, the others go live
 it refuses a certificate     the copy of it that was accepted last is served instead
+it refuses HTTP/3            it is left out, until the settings are read again
 it refuses without any      the templates that were accepted last are used instead
 we stumble ourselves        as if it refused
 
@@ -26,10 +27,11 @@ from proxyctl.routes.conflicts import Share
 from proxyctl.routes.workload import Workload
 from proxyctl.settings import Settings
 from proxyctl.standing import MANY, Change, Standing, passes
+from proxyctl.state import http3
 from proxyctl.state.certificates import Choice, alone
 from proxyctl.state.desired import desired
 from proxyctl.state.digest import digest
-from proxyctl.state.model import CERTS, Desired, Global
+from proxyctl.state.model import CERTS, Desired, Global, Quic
 from proxyctl.state.render import CONFIG, Rendered
 from proxyctl.state.spares import SHAPING_TEMPLATES
 from proxyctl.status import troubles
@@ -70,19 +72,25 @@ class Admission:
         identity: Global,
         overrides: Callable[[], Mapping[str, str]],
         check: Callable[[Mapping[str, str]], None],
+        quic: Callable[[], Quic],
         accepted: Mapping[str, str],
         keyring: Keyring,
     ) -> None:
         """`overrides` reads the administrator's templates, `check` asks `haproxy -c`.
 
+        `quic` tells what HAProxy's program has of it.
         `accepted`: the administrator's templates that were accepted last.
         """
         self.templates = dict(accepted)
         """Those of the administrator's templates that are in force."""
         self._settings = settings
+        self._wants_http3 = http3.is_wanted_anywhere(settings)
         self._identity = identity
         self._overrides = overrides
         self._ask = check
+        self._quic = quic
+        self._without_http3 = ""
+        """Why there is none, "" where there may be."""
         self._keyring = keyring
         self._own: dict[str, str] = {}
         self._verdicts: dict[str, ConfigRejected | None] = {}
@@ -127,7 +135,19 @@ class Admission:
     def problems(self) -> tuple[Problem, ...]:
         """Return what `haproxy -c` refused: templates, and workloads."""
         refused = (self._refused,) if self._refused else ()
-        return (*refused, *self._quarantine.values())
+        return (*refused, *self._of_http3(), *self._quarantine.values())
+
+    def _of_http3(self) -> tuple[Problem, ...]:
+        why = self._without_http3
+        return (troubles.http3_refused(why),) if why else ()
+
+    def fault_of_http3(self, rendered: Rendered, alerts: Iterable[tuple[int | None, str]]) -> str:
+        """Return what HAProxy says against HTTP/3; "" if nothing, or if it is left out already."""
+        return "" if self._without_http3 else http3.blamed(rendered.texts[CONFIG], alerts)
+
+    def leave_out_http3(self, why: str) -> None:
+        """Decide without it from now on: a port that is taken must not hold up everything else."""
+        self._without_http3 = why
 
     def _has_other_templates(self) -> bool:
         """Tell whether the administrator has templates that were not judged yet."""
@@ -209,7 +229,7 @@ class Admission:
     ) -> Decision:
         for gone in self._quarantine.keys() - set(workloads):
             del self._quarantine[gone]
-        decision, rejected = self._with_good_certificates(workloads, memory, templates)
+        decision, rejected = self._without_refused_extras(workloads, memory, templates)
         if rejected:
             explained = troubles.stumbled if isinstance(rejected, Stumbled) else troubles.rejected
             for workload in self._culprits(workloads, memory, templates, decision, rejected):
@@ -218,14 +238,15 @@ class Admission:
             self._check(decision.rendered)
         assert decision, "only who was refused has none"
         self._keyring.accepted(one.name for one in decision.desired.certificates)
-        return replace(decision, problems=(*decision.problems, *self._quarantine.values()))
+        mine = (*self._of_http3(), *self._quarantine.values())
+        return replace(decision, problems=(*decision.problems, *mine))
 
-    def _with_good_certificates(
+    def _without_refused_extras(
         self, workloads: tuple[Workload, ...], memory: Memory, templates: Mapping[str, str]
     ) -> tuple[Decision | None, ConfigRejected | None]:
-        """Return a decision without certificates that HAProxy refuses, and its other refusal.
+        """Return a decision without certificates and HTTP/3 that HAProxy refuses.
 
-        None where we stumble ourselves.
+        And its other refusal, if there is one. No decision where we stumble ourselves.
         """
         while True:
             try:
@@ -235,6 +256,9 @@ class Admission:
             try:
                 self._check(decision.rendered)
             except ConfigRejected as rejected:
+                if fault := self.fault_of_http3(decision.rendered, rejected.alerts):
+                    self.leave_out_http3(fault)
+                    continue
                 found = _OF_A_CERTIFICATE.search(str(rejected))
                 if not found or self._keyring.refused(found[1], str(rejected)) is None:
                     return decision, rejected
@@ -263,10 +287,17 @@ class Admission:
             )
 
     def _identity_with(self, templates: Mapping[str, str]) -> Global:
+        identity = replace(self._identity, quic=self._usable_quic())
         if SHAPING_TEMPLATES & templates.keys():
             # A spare backend would not look as the administrator wants backends to look.
-            return replace(self._identity, spares=())
-        return self._identity
+            return replace(identity, spares=())
+        return identity
+
+    def _usable_quic(self) -> Quic:
+        """Return what may be used; nobody is asked where nobody wants it."""
+        if not self._wants_http3:
+            return Quic.NONE
+        return Quic.OFF if self._without_http3 else self._quic()
 
     def _check(self, rendered: Rendered) -> None:
         read = (t for n, t in sorted(rendered.texts.items()) if n == CONFIG or n.startswith(CERTS))

@@ -11,6 +11,7 @@ from proxyctl.routes.claims import Match, Translation, translate
 from proxyctl.routes.conflicts import Resolution, Share, resolve
 from proxyctl.routes.workload import Workload
 from proxyctl.settings import Settings
+from proxyctl.state import http3
 from proxyctl.state.authorities import missing
 from proxyctl.state.certificates import Choice, Stock, asks, choose, tls_entrypoints
 from proxyctl.state.desired import desired
@@ -30,7 +31,7 @@ class Decision:
     problems: tuple[Problem, ...] = ()
     """All that are wrong: with the workloads, and what `of_the_host` has."""
     of_the_host: tuple[Problem, ...] = ()
-    """What is wrong with certificates, whoever is served with them."""
+    """What is wrong with certificates and entrypoints, whoever is served."""
 
 
 class Keyring(Protocol):
@@ -77,14 +78,15 @@ def decide(  # noqa: PLR0913 - the parts of the house
     overrides = dict(memory.overrides)
     wanted = desired(resolution.shares, settings, identity, overrides, choice, recent=recent)
     resolution = replace(resolution, problems=(*resolution.problems, *choice.mistaken))
+    of_the_host = (*choice.problems, *http3.unable(settings, identity))
     return Decision(
         workloads=workloads,
         translation=translation,
         resolution=resolution,
         desired=wanted,
         rendered=render(wanted, templates, keyring.stock.pems, recent),
-        problems=(*translation.problems, *resolution.problems, *choice.problems),
-        of_the_host=choice.problems,
+        problems=(*translation.problems, *resolution.problems, *of_the_host),
+        of_the_host=of_the_host,
     )
 
 

@@ -18,8 +18,8 @@ from proxyctl.plan.part import backends_of, with_steps
 from proxyctl.plan.planner import make_plan
 from proxyctl.plan.refusal import Refusal, is_held_back, refused
 from proxyctl.plan.steps import Plan, RemoveServer, WriteFiles
-from proxyctl.problems import CommandRejected, HAProxyAbsent, ProxyctlError
-from proxyctl.state.model import Running
+from proxyctl.problems import CommandRejected, ConfigRejected, HAProxyAbsent, ProxyctlError
+from proxyctl.state.model import Quic, Running
 from proxyctl.state.render import CONFIG
 
 NEVER = float("inf")
@@ -57,6 +57,10 @@ class Proxy(Protocol):
         """
         ...
 
+    def quic(self) -> Quic:
+        """Return what the program has of QUIC."""
+        ...
+
     def apply(self, plan: Plan) -> None:
         """Carry out the steps in order; raises HAProxyUnavailable or ConfigRejected."""
         ...
@@ -74,6 +78,8 @@ class Delivered:
     """Why not everything was carried out; "" if it was."""
     absent: bool = False
     """Whether that is because HAProxy does not run."""
+    alerts: tuple[tuple[int | None, str], ...] = ()
+    """HAProxy's words about the lines of haproxy.cfg that a reload failed for."""
 
 
 class Delivery:
@@ -161,6 +167,7 @@ class Delivery:
         """Carry out until there is nothing left to do."""
         done: list[Plan] = []
         error, absent = "", False
+        alerts: tuple[tuple[int | None, str], ...] = ()
         running, plan = Running(alive=False), Plan()
         try:
             running = self._observed()
@@ -179,8 +186,14 @@ class Delivery:
                 error = "HAProxy is still not what it should be: " + words_of(plan, running)
         except ProxyctlError as failure:
             error, absent = str(failure), isinstance(failure, HAProxyAbsent)
+            alerts = failure.alerts if isinstance(failure, ConfigRejected) else ()
         return Delivered(
-            running=running, plan=plan, applied=tuple(done), error=error, absent=absent
+            running=running,
+            plan=plan,
+            applied=tuple(done),
+            error=error,
+            absent=absent,
+            alerts=alerts,
         )
 
     def _observed(self) -> Running:

@@ -85,6 +85,7 @@ class Reconciler:
             identity=identity,
             overrides=overrides,
             check=lambda texts: proxy.check(texts, self._give_way),
+            quic=proxy.quic,
             accepted=dict(memory.templates),
             keyring=keyring,
         )
@@ -260,6 +261,10 @@ class Reconciler:
         templates = tuple(sorted(self._admission.templates.items()))
         self.memory = replace(self.memory, templates=templates)
         delivered = self._delivery.whole(decision, self._began, carry_out=carry_out, quiet=quiet)
+        if fault := self._admission.fault_of_http3(decision.rendered, delivered.alerts):
+            self._admission.leave_out_http3(fault)
+            then = self._whole(carry_out=carry_out, quiet=quiet)
+            return replace(then, applied=(*delivered.applied, *then.applied))
         view = _with(view, delivered)
         if delivered.error:
             return replace(view, problems=(*view.problems, _undelivered(delivered, view)))

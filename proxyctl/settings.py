@@ -15,7 +15,7 @@ from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
 from pydantic import Field as Limits
 from pydantic.dataclasses import dataclass
 
-from proxyctl.addresses import parse_ip_network
+from proxyctl.addresses import is_address, parse_ip_network
 from proxyctl.folders import config_folder
 from proxyctl.problems import SettingsError
 from proxyctl.textfile import Unreadable, is_absent, listed, read_text
@@ -89,6 +89,9 @@ class Entrypoint:
     from the start, `false` refuses them."""
     client_ca: Annotated[str, Limits(pattern=rf"^({_NAME})?$")] = ""
     """`certs/ca/NAME.pem`: who has no certificate of this CA is turned away."""
+    http3: Literal["auto"] | bool = "auto"
+    """Whether HTTP/3 is spoken as well, on the same ports of UDP: `auto` where HAProxy can and
+    TLS ends here, but neither in mode attach nor behind a proxy."""
     proxy_protocol: bool | tuple[Network, ...] = False
     """Whether clients come through another proxy that speaks the PROXY protocol: all of them, or
     those from some networks."""
@@ -100,11 +103,27 @@ class Entrypoint:
         """Return the port on which it listens first."""
         return int(self.bind[0].rpartition(":")[2])
 
+    @property
+    def has_addresses(self) -> bool:
+        """Tell whether it listens on addresses only: what a name is, HAProxy finds out."""
+        hosts = (one.rpartition(":")[0] for one in self.bind)
+        return all(host in {"", "*"} or is_address(host) for host in hosts)
+
     def __post_init__(self) -> None:
         if self.client_ca and not self.tls:
             raise ValueError("client-ca needs tls = true")
         if self.passthrough is True and not (self.tls and self.mode == "http"):
             raise ValueError("passthrough needs tls = true and mode http")
+        if self.http3 is True:
+            self._require_http3()
+
+    def _require_http3(self) -> None:
+        if not (self.tls and self.mode == "http"):
+            raise ValueError("http3 needs tls = true and mode http")
+        if self.proxy_protocol:
+            raise ValueError("http3 cannot be behind a proxy: leave out it, or proxy-protocol")
+        if not self.has_addresses:
+            raise ValueError("http3 needs IP addresses in bind, no names")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)

@@ -11,6 +11,7 @@ from proxyctl.settings import Settings, parse
 from proxyctl.state.digest import digest
 from proxyctl.state.model import (
     Global,
+    Quic,
     Running,
     RunningCertificate,
     RunningServer,
@@ -81,9 +82,10 @@ def decided(
     spares: tuple[tuple[str, int], ...] = (),
     folder: str = FOLDER,
     keyring: FakeKeyring | None = None,
+    quic: Quic = Quic.NONE,
 ) -> Decision:
     keyring = keyring or FakeKeyring()
-    identity = Global(folder=folder, cookie_key="0123456789abcdef", spares=spares)
+    identity = Global(folder=folder, cookie_key="0123456789abcdef", spares=spares, quic=quic)
     return decide(
         workloads, settings(text), identity, memory, templates or packaged(), keyring=keyring
     )

@@ -181,6 +181,12 @@ def _alert(message: str, file: str) -> Alert:
     return int(where[2]), (message[: where.start()] + message[where.end() :]).strip()
 
 
+def parse_features(text: str) -> frozenset[str]:
+    """Return what `haproxy -vv` says that it was built with, and without: `+QUIC`, `-QUIC`."""
+    lists = re.findall(r"^Feature list :(.*)$", text, re.MULTILINE)
+    return frozenset(word for one in lists for word in one.split())
+
+
 def succeeded(answer: str) -> bool:
     """Tell whether `reload` says `Success=1` (>= 2.7)."""
     return answer.lstrip().startswith("Success=1")

@@ -5,11 +5,11 @@ A step that fails raises; nothing is swallowed, since the next cycle observes th
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from proxyctl.haproxy import answers, files, observing, reloading, runtime, validate
+from proxyctl.haproxy import answers, files, observing, program, reloading, runtime, validate
 from proxyctl.haproxy.digests import Digests
 from proxyctl.haproxy.files import Layout
 from proxyctl.haproxy.process import EmbeddedProcess
@@ -23,7 +23,7 @@ from proxyctl.problems import (
     HAProxyUnavailable,
     ProxyctlError,
 )
-from proxyctl.state.model import OldWorker, Running
+from proxyctl.state.model import OldWorker, Quic, Running
 from proxyctl.state.render import SECTIONS_MAP
 
 _POLL = 0.02
@@ -60,6 +60,7 @@ class HAProxy:
         self._patience = patience
         self._digests = Digests(layout)
         self._socket = RuntimeSocket(layout.master_socket)
+        self._quic = Quic.NONE
         own = layout.worker_socket
         self._worker = RuntimeSocket(own, prefix="") if own else None
 
@@ -142,6 +143,12 @@ class HAProxy:
             before=self._before,
             give_way=give_way,
         )
+
+    def quic(self) -> Quic:
+        """Return what the program has of QUIC: as before, while it is away (an update)."""
+        with suppress(HAProxyUnavailable):
+            self._quic = program.quic(self._binary)
+        return self._quic
 
     def apply(self, plan: Plan) -> None:
         """Carry the steps out in their order; raises at the first that fails.

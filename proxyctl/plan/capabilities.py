@@ -4,7 +4,10 @@ Everything else asks for a behaviour by name, never for a version. Measured on 2
 3.0.11 (Debian 13), 3.2 and 3.4; a version in between counts as the measured one below it.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
+
+from proxyctl.state.model import Quic
 
 PAYLOAD_BYTES = 15_000
 """Bytes of a command with its payload that every version takes. 2.6 loses more than 16 kB without
@@ -50,3 +53,14 @@ def capabilities_of(version: tuple[int, int, int]) -> Capabilities:
         dynamic_backends=version >= (3, 4, 0),
         edits_all_duplicates=version < (3, 4, 0),
     )
+
+
+def quic_of(version: tuple[int, int], features: Collection[str]) -> Quic:
+    """Return what a program has of QUIC, by its features as `haproxy -vv` tells them.
+
+    Before 3.0 it is no longer mended. QUIC_OPENSSL_COMPAT: built with an OpenSSL that knows no
+    QUIC; without `limited-quic` it then refuses to listen.
+    """
+    if version < (3, 0) or "+QUIC" not in features:
+        return Quic.NONE
+    return Quic.LIMITED if "+QUIC_OPENSSL_COMPAT" in features else Quic.FULL

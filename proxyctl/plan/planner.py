@@ -2,7 +2,7 @@
 
     running             desired                  steps
     ─────────────────   ──────────────────────   ───────────────────────────────────────────────
-    does not answer     anything                 files, start
+    does not answer     anything                 files (without HTTP/3), start
     backend, servers    same section             the differences of its servers, at run time
     backend             not wanted               its map entries and servers removed at run time;
                                                  the empty section goes with the next reload
@@ -49,7 +49,7 @@ from proxyctl.state.model import (
     Server,
     ServerState,
 )
-from proxyctl.state.render import Rendered
+from proxyctl.state.render import Rendered, starting
 from proxyctl.state.spares import CLAIMS_MAP
 
 MANY = 50
@@ -70,6 +70,8 @@ def make_plan(
     among them. Without `reload`: only what can be done at run time, since the reload was refused,
     and with it the files.
     """
+    if not running.alive:
+        rendered = starting(rendered)
     files = _changed_files(rendered, running) if reload else ()
     steps: list[Step] = [WriteFiles(files)] if files else []
     if not running.alive:

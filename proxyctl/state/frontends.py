@@ -17,6 +17,7 @@ from dataclasses import replace
 from proxyctl.routes.claims import Match
 from proxyctl.routes.conflicts import Share
 from proxyctl.settings import Entrypoint, Settings
+from proxyctl.state import http3
 from proxyctl.state.digest import digest
 from proxyctl.state.model import Authority, Detour, Frontend, Global, Map
 
@@ -69,6 +70,7 @@ def frontends(
         if entrypoint.client_ca and not authority:
             continue
         networks = entrypoint.proxy_protocol
+        has_http3 = identity.quic.is_usable and http3.is_wanted(entrypoint, settings)
         frontend = Frontend(
             entrypoint=name,
             mode=entrypoint.mode,
@@ -79,6 +81,8 @@ def frontends(
             tls=entrypoint.tls,
             client_ca=authority.file if authority else "",
             redirects=by_https and not entrypoint.tls,
+            quic_binds=http3.binds(entrypoint) if has_http3 else (),
+            alt_svc=http3.alt_svc(entrypoint) if has_http3 else "",
         )
         found += _in_two(frontend, _detour(name, identity)) if name in passing else [frontend]
     return tuple(found)

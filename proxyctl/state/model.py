@@ -26,6 +26,22 @@ class ServerState(StrEnum):
     MAINT = "maint"
 
 
+class Quic(StrEnum):
+    """What HAProxy has of QUIC, which HTTP/3 is spoken over."""
+
+    NONE = "none"
+    LIMITED = "limited"
+    """Beside a TLS library that knows nothing of it: `limited-quic` in `global` allows that."""
+    FULL = "full"
+    OFF = "off"
+    """HAProxy could, but something is in the way on this host."""
+
+    @property
+    def is_usable(self) -> bool:
+        """Tell whether HTTP/3 may be spoken."""
+        return self in {Quic.LIMITED, Quic.FULL}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Server:
     """One `server` line. All can be changed at run time (`backup`: by replacing it)."""
@@ -160,6 +176,10 @@ class Frontend:
     """Arguments of `bind`, but those of TLS: `:80`, `[::]:80 v6only`."""
     map: str
     """The file of the map that it looks its routes up in."""
+    quic_binds: tuple[str, ...] = ()
+    """The same for HTTP/3, which is always with TLS: `quic4@:443`."""
+    alt_svc: str = ""
+    """By which header answers tell that there is HTTP/3 (RFC 7838); "" where there is none."""
     trusted: tuple[str, ...] = ()
     """Networks whose X-Forwarded-* headers are believed."""
     expect_proxy: tuple[str, ...] = ()
@@ -259,6 +279,8 @@ class Global:
     log: str = ""
     spares: tuple[tuple[str, int], ...] = ()
     """How many spare backends of each kind (see `state.spares`), sorted."""
+    quic: Quic = Quic.NONE
+    """What may be used of it."""
     cookie_key: str = ""
     """Secret of dynamic cookies: equal on every start, or sticky sessions break."""
 

@@ -7,7 +7,7 @@ into a map that HAProxy loads with the rest, so that what runs can be asked inst
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import MappingProxyType
 
@@ -16,6 +16,7 @@ import jinja2
 from proxyctl.problems import ConfigRejected
 from proxyctl.recent import Recent
 from proxyctl.routes.values import WILDCARD_LABELS
+from proxyctl.state import http3
 from proxyctl.state.desired import ACME_MAP
 from proxyctl.state.digest import digest
 from proxyctl.state.model import (
@@ -95,14 +96,34 @@ def render(
         raise ConfigRejected(((None, f"template: {_why(error)}"),)) from error
     config = re.sub(r"\n{3,}", "\n\n", config).strip("\n") + "\n"
     sections = parse_sections(config, recent)
-    rows = tuple(sorted({section.name: section.digest for section in sections}.items()))
-    maps = (*desired.maps, Map(file=SECTIONS_MAP, entries=rows), Map(file=CLAIMS_MAP))
+    maps = (*desired.maps, _sections_map(sections), Map(file=CLAIMS_MAP))
     texts = {CONFIG: config, **{one.file: one.text() for one in maps}}
     if desired.certificates:
         texts[CRT_LIST] = crt_list(desired.certificates, desired.settings.folder)
         texts |= {one.file: pems[one.name] for one in desired.certificates}
     texts |= {one.file: one.pem for one in desired.authorities}
     return Rendered(texts=texts, sections=sections)
+
+
+def starting(rendered: Rendered) -> Rendered:
+    """Return the files to start HAProxy with: a reload will bring HTTP/3.
+
+    A port of UDP that is taken keeps HAProxy from starting, and TCP with it. A reload fails
+    instead, and says why.
+    """
+    lines = rendered.texts[CONFIG].splitlines(keepends=True)
+    left = [line for line in lines if not http3.is_listener(line)]
+    if len(left) == len(lines):
+        return rendered
+    config = "".join(left)
+    sections = parse_sections(config)
+    texts = {**rendered.texts, CONFIG: config, SECTIONS_MAP: _sections_map(sections).text()}
+    return replace(rendered, texts=texts, sections=sections)
+
+
+def _sections_map(sections: Iterable[Section]) -> Map:
+    rows = tuple(sorted({section.name: section.digest for section in sections}.items()))
+    return Map(file=SECTIONS_MAP, entries=rows)
 
 
 def _why(error: Exception) -> str:

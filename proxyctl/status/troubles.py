@@ -109,6 +109,20 @@ def haproxy_absent(where: str, mode: str) -> Problem:
     )
 
 
+def http3_refused(error: str) -> Problem:
+    """HAProxy cannot listen for HTTP/3."""
+    return Problem(
+        id="PX428",
+        subject="HTTP/3",
+        summary="is left out: HAProxy cannot listen for it",
+        where=error,
+        effect="all is served by HTTP/2 and HTTP/1.1",
+        fix="mend what it names (who has the port: ss -lunp), then: systemctl reload proxyctl"
+        "      (or set http3 = false)",
+        severity=Severity.WARNING,
+    )
+
+
 def not_applied(error: str) -> Problem:
     """HAProxy did not do what the plan said."""
     return Problem(

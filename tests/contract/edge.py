@@ -20,6 +20,7 @@ from proxyctl.haproxy.proxy import HAProxy
 from proxyctl.haproxy.socket import RuntimeSocket
 from proxyctl.routes.workload import Kind
 from proxyctl.state.certificates import Stock
+from proxyctl.state.model import Quic
 from proxyctl.state.pem import certificates
 from tests.fakes.keyring import NOW, FakeKeyring
 from tests.fakes.web_server import WebServer
@@ -53,6 +54,8 @@ class Told(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
+        self.server.asked.set()
+        self.server.gate.wait(20)
         headers = {name.lower(): value for name, value in self.headers.items()}
         body = json.dumps({"pod": self.server.name, "headers": headers}).encode()
         self.send_response(200)
@@ -70,6 +73,10 @@ class Server(WebServer):
     def __init__(self, name: str, certificate: Path | None = None) -> None:
         super().__init__(("127.0.0.1", 0), Told)
         self.name = name
+        self.asked = threading.Event()
+        self.gate = threading.Event()
+        """Requests wait until it is open, as it is at first."""
+        self.gate.set()
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)
@@ -110,25 +117,31 @@ class Edge:
         self.stranger = certificate(folder, "stranger")
         staff = certificates("staff.pem", self.staff.read_bytes())
         self.keyring = FakeKeyring(Stock(time=NOW, authorities=(("staff", staff),)))
-        self._servers: list[Server] = []
+        self.servers: list[Server] = []
 
     def pod(self, name: str, *, certificate: Path | None = None, **labels: str):
         """Return a workload that a server of ours stands for."""
         server = Server(name, certificate)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        self._servers.append(server)
+        self.servers.append(server)
         where = f"127.0.0.1:{server.server_address[1]}"
         return pod(name, kind=Kind.STATIC, servers=(where,), labels=labels)
 
-    def decided(self, *workloads, more: str = ""):
-        """Return what HAProxy is to be."""
-        text = CONFIG.format(more=more, **self.ports)
-        folder = str(self.layout.folder)
-        return decided(*workloads, text=text, folder=folder, keyring=self.keyring)
+    def text(self, more: str = "") -> str:
+        """Return the settings, with more of the entrypoint `websecure`."""
+        return CONFIG.format(more=more, **self.ports)
 
-    def serve(self, *workloads, more: str = "") -> None:
+    def decided(self, *workloads, more: str = "", quic: Quic | None = None):
+        """Return what HAProxy is to be: with HTTP/3, if it can."""
+        quic = self.proxy.quic() if quic is None else quic
+        folder = str(self.layout.folder)
+        return decided(
+            *workloads, text=self.text(more), folder=folder, keyring=self.keyring, quic=quic
+        )
+
+    def serve(self, *workloads, more: str = "", quic: Quic | None = None) -> None:
         """Start HAProxy, or reload it, with what is published."""
-        self.files(self.decided(*workloads, more=more).rendered.texts)
+        self.files(self.decided(*workloads, more=more, quic=quic).rendered.texts)
         if self.process.alive():
             before = self.proxy.pulse()
             self.process_reload()
@@ -146,7 +159,7 @@ class Edge:
 
     def stop(self) -> None:
         self.process.stop()
-        for server in self._servers:
+        for server in self.servers:
             server.shutdown()
             server.server_close()
 

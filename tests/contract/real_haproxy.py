@@ -70,9 +70,12 @@ def free_ports(number: int) -> list[int]:
         found: list[int] = []
         while len(found) < number:
             probe = held.enter_context(socket.socket())
+            of_udp = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
             with suppress(OSError):
-                probe.bind(("127.0.0.1", random.randint(20_000, 30_000)))
-                found.append(int(probe.getsockname()[1]))
+                port = random.randint(20_000, 30_000)
+                probe.bind(("127.0.0.1", port))
+                of_udp.bind(("127.0.0.1", port))
+                found.append(port)
         return found
 
 

@@ -31,6 +31,7 @@ from proxyctl.problems import CommandRejected, ConfigRejected, HAProxyAbsent
 from proxyctl.state.digest import digest
 from proxyctl.state.model import (
     CRT_LIST,
+    Quic,
     Running,
     RunningCertificate,
     RunningServer,
@@ -70,6 +71,7 @@ class SimulatedHAProxy:
     """So many were tried."""
     absent: bool = False
     """Its unit does not start it."""
+    can_quic: Quic = Quic.NONE
     crash_after: int | None = None
     """So many steps are carried out before `Crash`."""
 
@@ -111,6 +113,9 @@ class SimulatedHAProxy:
         give_way()
         if refusal := self.refuses(texts):
             raise refusal
+
+    def quic(self) -> Quic:
+        return self.can_quic
 
     def apply(self, plan: Plan) -> None:
         for step in plan.steps:

@@ -1,6 +1,7 @@
 """Folders of workloads.json (and config.toml) and what comes of it: haproxy.cfg, maps, problems.
 
-Beside it may be a config.toml, and a certificates.json: names and remaining days of each.
+Beside it may be a config.toml, a certificates.json (names and remaining days of each), and a quic
+that says what HAProxy has of it (else nothing).
 
 `UPDATE_GOLDEN=1 pytest tests/unit/test_golden.py` writes what comes of it now: read the diff.
 """
@@ -12,6 +13,7 @@ import pytest
 
 from proxyctl.routes.workload import Kind, Member, Network, NetworkMode, Phase, PublishedPort
 from proxyctl.state.certificates import Stock
+from proxyctl.state.model import Quic
 from proxyctl.state.pem import certificates
 from tests.fakes.keyring import NOW, FakeKeyring, offer, pem
 from tests.pipeline import GOLDEN, SETTINGS, decided, member, pod
@@ -36,7 +38,12 @@ def workload(data):
     return pod(data.pop("name"), data.pop("ip", "10.88.0.2"), members=members, **data)
 
 
-def decision_of(case):
+def quic_of(case):
+    file = GOLDEN / case / "quic"
+    return Quic(file.read_text().strip()) if file.exists() else Quic.NONE
+
+
+def decision_of(case, quic=None):
     folder = GOLDEN / case
     found = json.loads((folder / "workloads.json").read_text())
     config, pairs = folder / "config.toml", folder / "certificates.json"
@@ -45,7 +52,8 @@ def decision_of(case):
     staff = certificates("", pem("staff"))
     stock = Stock(time=NOW, offers=offers, authorities=(("staff", staff),))
     text = config.read_text() if config.exists() else SETTINGS
-    return decided(*map(workload, found), text=text, keyring=FakeKeyring(stock))
+    quic = quic or quic_of(case)
+    return decided(*map(workload, found), text=text, keyring=FakeKeyring(stock), quic=quic)
 
 
 def outcome(case):

@@ -8,7 +8,7 @@ from proxyctl.files.memory import Memory
 from proxyctl.plan.steps import PutCertificate, PutMapEntry, Reload, SetServerAddress, Start
 from proxyctl.problems import ConfigRejected, SourceUnavailable
 from proxyctl.reconciler import DUE, Reconciler
-from proxyctl.state.model import Global
+from proxyctl.state.model import Global, Quic
 from proxyctl.wakeup import Ring
 from tests.fakes.keyring import FakeKeyring, offer
 from tests.fakes.simulated_haproxy import SimulatedHAProxy
@@ -592,3 +592,104 @@ def test_a_question_of_a_ca_is_answered_without_a_reload():
 
     assert proxy.maps["maps/acme.map"] == {"token": "token.thumbprint"}
     assert [type(step) for step in proxy.steps] == [PutMapEntry]
+
+
+# ---- HTTP/3 ----------------------------------------------------------------------------------
+
+HTTP3 = """
+[haproxy]
+mode = "own"
+[entrypoints.websecure]
+bind = [":443"]
+tls = true
+"""
+
+
+def refusing_quic(texts):
+    """What HAProxy says where somebody else has the port of UDP."""
+    lines = texts["haproxy.cfg"].splitlines()
+    quic = [number for number, line in enumerate(lines, 1) if "bind quic" in line]
+    words = "Binding for frontend websecure:http: protocol quic4: cannot bind socket"
+    return ConfigRejected(((quic[0], words), (None, "Some protocols failed"))) if quic else None
+
+
+class Taken(SimulatedHAProxy):
+    """Somebody else has the port of UDP: who is to listen there is not loaded."""
+
+    def do(self, step, texts):
+        if isinstance(step, Start | Reload) and (refusal := refusing_quic(self.disk)):
+            self.disk = dict(self.loaded)
+            self.reloads += 1
+            raise refusal
+        super().do(step, texts)
+
+
+def test_haproxy_starts_without_http3_and_is_reloaded_with_it():
+    proxy = SimulatedHAProxy(alive=False, can_quic=Quic.FULL)
+
+    view = service(proxy, FakeSource(A), text=HTTP3).cycle(frozenset())
+
+    assert [type(s).__name__ for s in proxy.steps] == [
+        "WriteFiles",
+        "Start",
+        "WriteFiles",
+        "Reload",
+    ]
+    assert "bind quic4@:443" in proxy.loaded["haproxy.cfg"]
+    assert view.problems == ()
+    assert view.plan.steps == ()
+
+
+def test_a_port_of_udp_that_is_taken_costs_http3_only():
+    proxy = Taken(alive=False, can_quic=Quic.FULL)
+    source = FakeSource(A)
+    reconciler = service(proxy, source, text=HTTP3)
+
+    view = reconciler.cycle(frozenset())
+    source.workloads.append(pod("deny", "10.88.0.5", host="c.test", port="80", deny="private"))
+    later = reconciler.cycle(frozenset())
+
+    assert "quic" not in proxy.loaded["haproxy.cfg"]
+    assert "Alt-Svc" not in proxy.loaded["haproxy.cfg"]
+    assert [(p.id, p.severity) for p in view.problems] == [("PX428", "warning")]
+    assert "protocol quic4: cannot bind" in view.problems[0].where
+    assert view.haproxy_error == later.haproxy_error == ""
+    assert proxy.reloads == 1 + 2  # the one that failed, without HTTP/3, and for the new route
+    assert "deny" in later.running.sections.keys() | {s.name for s in later.shares}
+    assert later.problems == view.problems
+    assert [p.id for p in reconciler.settle().problems] == ["PX428"]
+
+
+def test_haproxy_c_that_refuses_http3_costs_no_workload():
+    proxy = SimulatedHAProxy(refuses=refusing_quic, can_quic=Quic.LIMITED)
+
+    view = service(proxy, FakeSource(A), text=HTTP3).cycle(frozenset())
+
+    assert [p.id for p in view.problems] == ["PX428"]
+    assert view.running.maps["maps/websecure.http.map"] == (("a.test/", "a"),)
+    assert "quic" not in proxy.loaded["haproxy.cfg"]
+
+
+def test_settings_that_are_read_again_try_http3_again():
+    taken = Taken(can_quic=Quic.FULL)
+    service(taken, FakeSource(A), text=HTTP3).cycle(frozenset())
+    free = SimulatedHAProxy(can_quic=Quic.FULL, disk=taken.disk, loaded=taken.loaded)
+    free.fill()
+
+    view = service(free, FakeSource(A), text=HTTP3).cycle(frozenset())
+
+    assert "bind quic4@:443" in free.loaded["haproxy.cfg"]
+    assert view.problems == ()
+
+
+def test_another_program_that_has_quic_is_made_use_of():
+    proxy = SimulatedHAProxy(can_quic=Quic.NONE)
+    reconciler = service(proxy, FakeSource(A), text=HTTP3)
+    reconciler.cycle(frozenset())
+    before = proxy.loaded["haproxy.cfg"]
+    proxy.can_quic = Quic.FULL
+
+    reconciler.cycle(frozenset())
+
+    assert "quic" not in before
+    assert "bind quic4@:443" in proxy.loaded["haproxy.cfg"]

@@ -219,9 +219,26 @@ def test_an_empty_file_means_https_too(tmp_path):
         ("passthrough = true", "passthrough needs tls = true"),
         ('tls = true\nmode = "tcp"\npassthrough = true', "passthrough needs tls = true"),
         ('client-ca = "../x"\ntls = true', "client-ca: expected a name"),
+        ("http3 = true", "http3 needs tls = true and mode http"),
+        ('http3 = true\ntls = true\nmode = "tcp"', "http3 needs tls = true and mode http"),
+        ("http3 = true\ntls = true\nproxy-protocol = true", "http3 cannot be behind a proxy"),
+        (
+            'http3 = true\ntls = true\nproxy-protocol = ["192.0.2.0/24"]',
+            "http3 cannot be behind a proxy",
+        ),
+        ('http3 = "maybe"\ntls = true', "http3"),
         ('proxy-protocol = ["a b"]', "proxy-protocol"),
     ],
 )
 def test_what_does_not_go_together_at_an_entrypoint_is_told(line, message):
     with pytest.raises(SettingsError, match=message):
         parse({"c": f'[entrypoints.x]\nbind=[":1"]\n{line}'})
+
+
+def test_http3_needs_addresses_that_are_none_of_haproxys_to_find_out():
+    words = "tls = true\nhttp3 = true"
+    with pytest.raises(SettingsError, match="http3 needs IP addresses in bind"):
+        parse({"c": f'[entrypoints.x]\nbind=[":1", "name.test:1"]\n{words}'})
+
+    binds = '[":1", "*:2", "192.0.2.1:3", "[::]:4", "[2001:db8::1]:5"]'
+    assert parse({"c": f"[entrypoints.x]\nbind={binds}\n{words}"}).entrypoints["x"].http3 is True

@@ -4,8 +4,10 @@ from pathlib import Path
 import pytest
 
 from proxyctl.haproxy.files import Layout
-from proxyctl.haproxy.validate import check, require_haproxy
+from proxyctl.haproxy.program import quic, require_haproxy
+from proxyctl.haproxy.validate import check
 from proxyctl.problems import HAProxyUnavailable
+from proxyctl.state.model import Quic
 from proxyctl.wakeup import Postponed
 
 
@@ -76,3 +78,34 @@ def test_a_check_that_gives_way_is_ended_and_leaves_nothing(program, tmp_path):
 def test_no_program_at_all_is_told():
     with pytest.raises(HAProxyUnavailable, match="there is no program 'no-such-haproxy'"):
         require_haproxy("no-such-haproxy")
+
+
+@pytest.mark.parametrize(
+    ("version", "features", "has"),
+    [
+        ("2.6.12", "+OPENSSL -QUIC +RT", Quic.NONE),
+        ("2.9.1", "+OPENSSL +QUIC -QUIC_OPENSSL_COMPAT", Quic.NONE),
+        ("3.0.11", "+QUIC +QUIC_OPENSSL_COMPAT", Quic.LIMITED),
+        ("3.2.26", "+QUIC -QUIC_OPENSSL_COMPAT +RT", Quic.FULL),
+        ("3.10.0", "+QUIC", Quic.FULL),
+        ("3.2.26", "-QUIC -QUIC_OPENSSL_COMPAT", Quic.NONE),
+    ],
+)
+def test_what_a_program_has_of_quic_is_asked_of_it(program, version, features, has):
+    words = (
+        f"HAProxy version {version}-1 2026/10/14\nOPTIONS = USE_QUIC=1\nFeature list : {features}"
+    )
+
+    assert quic(program(words)) is has
+
+
+def test_it_is_asked_once_until_it_is_replaced(program, tmp_path):
+    count = tmp_path / "count"
+    path = program("HAProxy version 3.2.1\nFeature list : +QUIC")
+    Path(path).write_text(Path(path).read_text() + f"echo . >>{count}\n")
+    os.utime(path, (1, 1))
+
+    assert [quic(path) for _ in range(5)] == [Quic.FULL] * 5
+    assert count.read_text().count(".") == 2  # -v and -vv
+    os.utime(program("HAProxy version 3.2.1\nFeature list : -QUIC"), (2, 2))
+    assert quic(path) is Quic.NONE
