@@ -73,9 +73,8 @@ class Reconciler:
         """When the present cycle began: all of it is decided for this one moment."""
         self._reading = Reading(sources, memory.workloads)
         self._is_interrupted: Callable[[], bool] = _never
-        self._delivery = Delivery(
-            proxy, is_blind=lambda: self._reading.has_gaps, give_way=self._give_way
-        )
+        blind = lambda: self._reading.has_gaps  # noqa: E731 - it is asked later
+        self._delivery = Delivery(proxy, is_blind=blind, give_way=self._give_way)
         self._standing: Standing | None = None
         self._departed = Departed()
         self._keyring = keyring

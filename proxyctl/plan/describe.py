@@ -60,16 +60,26 @@ def describe(step: Step, names: Mapping[str, str] = _NONE) -> tuple[str, str, st
             return "-", key, "route"
         case ReplaceMap(file, entries):
             return "~", file, f"{len(entries)} entries at once"
+        case PutCertificate() | ServeCertificate() | RemoveCertificate():
+            return _of_certificate(step)
+        case Reload(reasons):
+            return "!", "reload", "; ".join(reasons)
+        case Start():
+            return "!", "start", "HAProxy does not run"
+        case _:
+            assert_never(step)
+
+
+def _of_certificate(
+    step: PutCertificate | ServeCertificate | RemoveCertificate,
+) -> tuple[str, str, str]:
+    match step:
         case PutCertificate(certificate):
             return "+", certificate.file, f"certificate from {certificate.source}"
         case ServeCertificate(file, hosts):
             return "~", file, f"served for {', '.join(hosts) or 'names that nobody has'}"
         case RemoveCertificate(file):
             return "-", file, "certificate"
-        case Reload(reasons):
-            return "!", "reload", "; ".join(reasons)
-        case Start():
-            return "!", "start", "HAProxy does not run"
         case _:
             assert_never(step)
 

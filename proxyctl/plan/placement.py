@@ -50,20 +50,8 @@ def place(desired: Desired, rendered: Rendered, running: Running, *, quiet: bool
     """Return where everything is; with `quiet` a reload also fills up spares that run low."""
     before = parse_claims(running.maps.get(CLAIMS_MAP, ()))
     wanted = {section.name: section.digest for section in rendered.sections}
-    loaded: dict[str, str] = {}
-    homeless: list[Backend] = []
-    used: set[str] = set()
-    """Spares: a map that says twice who has one is believed once."""
-    for backend in desired.backends:
-        claimed = before.get(backend.name)
-        section = f"backend/{backend.name}"
-        if running.sections.get(section) == wanted[section]:
-            loaded[backend.name] = backend.name
-        elif claimed and claimed.spare not in used and _still_fits(backend, claimed):
-            loaded[backend.name] = claimed.spare
-            used.add(claimed.spare)
-        elif not backend.passing:
-            homeless.append(backend)
+    loaded, homeless = _at_home(desired, wanted, running, before)
+    used = set(loaded.values())
     free = {
         kind: _free(kind, count, wanted, running, used) for kind, count in desired.settings.spares
     }
@@ -89,6 +77,32 @@ def place(desired: Desired, rendered: Rendered, running: Running, *, quiet: bool
         stale=tuple(sorted(before.keys() - kept - claims.keys())),
         reasons=reasons,
     )
+
+
+def _at_home(
+    desired: Desired,
+    wanted: Mapping[str, str],
+    running: Running,
+    before: Mapping[str, Claimed],
+) -> tuple[dict[str, str], list[Backend]]:
+    """Return the backends with what serves them already, and those that nothing serves.
+
+    A map that says twice who has a spare is believed once.
+    """
+    loaded: dict[str, str] = {}
+    homeless: list[Backend] = []
+    used: set[str] = set()
+    for backend in desired.backends:
+        claimed = before.get(backend.name)
+        section = f"backend/{backend.name}"
+        if running.sections.get(section) == wanted[section]:
+            loaded[backend.name] = backend.name
+        elif claimed and claimed.spare not in used and _still_fits(backend, claimed):
+            loaded[backend.name] = claimed.spare
+            used.add(claimed.spare)
+        elif not backend.passing:
+            homeless.append(backend)
+    return loaded, homeless
 
 
 def _home_of(

@@ -12,7 +12,7 @@ from json import dumps
 from typing import Any
 from urllib.parse import quote
 
-from proxyctl.podman.facts import Json
+from proxyctl.podman.shapes import Json
 from proxyctl.problems import SourceUnavailable
 
 API_VERSION = "4.0.0"

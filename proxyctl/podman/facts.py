@@ -8,15 +8,20 @@ says something impossible raises `OddAnswer`, which costs the one object that it
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Any
 
-from proxyctl.addresses import parse_address
+from proxyctl.podman.shapes import (
+    Json,
+    OddAnswer,
+    address_of,
+    list_of,
+    nanoseconds_of,
+    object_of,
+    port_of,
+    seconds_of,
+    text_of,
+)
 from proxyctl.routes.workload import Health, Labels, Network, NetworkMode, PublishedPort
-
-Json = Mapping[str, Any]
-"""An object as Podman sent it: nothing in it can be relied on."""
 
 _NO_NETWORK = {
     "host": NetworkMode.HOST,
@@ -29,15 +34,7 @@ _NO_NETWORK = {
 ATTACHED = ("running", "stopping")
 """States in which a container holds its addresses (4.3.1 keeps telling networks in others)."""
 
-_TIME = re.compile(
-    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?\s*(Z|[+-]\d\d:?\d\d)", re.ASCII
-)
 _HEALTH: Mapping[str, Health] = {str(health): health for health in Health}
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class OddAnswer(ValueError):  # noqa: N818 - named after what happened, like its neighbours
-    """Podman described an object in a way that cannot be understood; the message says where."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,57 +93,57 @@ def container_from_lists(libpod: Json, compat: Json | None = None) -> ContainerF
 
     Raises OddAnswer.
     """
-    names = [name for name in _list(libpod, "Names") if isinstance(name, str)]
-    pod = _text(libpod, "Pod")
-    listed = [name for name in _list(libpod, "Networks") if isinstance(name, str)]
+    names = [name for name in list_of(libpod, "Names") if isinstance(name, str)]
+    pod = text_of(libpod, "Pod")
+    listed = [name for name in list_of(libpod, "Networks") if isinstance(name, str)]
     return ContainerFacts(
         id=_id(libpod),
         name=names[0] if names else _id(libpod)[:12],
         pod=pod,
-        pod_name=_text(libpod, "PodName"),
+        pod_name=text_of(libpod, "PodName"),
         infra=libpod.get("IsInfra") is True,
         service=not pod and any(re.fullmatch(r"[0-9a-f]{12}-service", n) for n in names),
-        state=_text(libpod, "State").lower(),
-        started=_seconds(libpod.get("StartedAt")),
-        health=_health(_text(libpod, "Status")),
+        state=text_of(libpod, "State").lower(),
+        started=seconds_of(libpod.get("StartedAt")),
+        health=_health(text_of(libpod, "Status")),
         labels=_labels(libpod.get("Labels")),
-        image=_text(libpod, "Image"),
-        image_id=_text(libpod, "ImageID").removeprefix("sha256:"),
-        networks=None if compat is None else _networks(_object(compat, "NetworkSettings")),
+        image=text_of(libpod, "Image"),
+        image_id=text_of(libpod, "ImageID").removeprefix("sha256:"),
+        networks=None if compat is None else _networks(object_of(compat, "NetworkSettings")),
         mode=_listed_mode(listed),
         published=_listed_ports(libpod),
         exposed=_listed_exposed(libpod),
-        created=_nanoseconds(libpod.get("Created")),
+        created=nanoseconds_of(libpod.get("Created")),
     )
 
 
 def container_from_inspect(raw: Json) -> ContainerFacts:
     """Return a container from libpod's `containers/ID/json`. Raises OddAnswer."""
-    state, config = _object(raw, "State"), _object(raw, "Config")
-    settings, host = _object(raw, "NetworkSettings"), _object(raw, "HostConfig")
+    state, config = object_of(raw, "State"), object_of(raw, "Config")
+    settings, host = object_of(raw, "NetworkSettings"), object_of(raw, "HostConfig")
     networks = _networks(settings)
     # 4.3 forgets the ports of a stopped container, but not what it was created with.
-    ports = _object(settings, "Ports"), _object(host, "PortBindings")
+    ports = object_of(settings, "Ports"), object_of(host, "PortBindings")
     published = _bindings(ports[0]) | _bindings(ports[1])
     unbound = {port for one in ports for port in _unbound(one)}
     unbound -= {port.container_port for port in published}
     return ContainerFacts(
         id=_id(raw),
-        name=_text(raw, "Name").lstrip("/"),
-        pod=_text(raw, "Pod"),
+        name=text_of(raw, "Name").lstrip("/"),
+        pod=text_of(raw, "Pod"),
         infra=raw.get("IsInfra") is True,
         service=raw.get("IsService") is True,
-        state=_text(state, "Status").lower(),
-        started=_seconds(state.get("StartedAt")),
-        health=_health(_text(_object(state, "Health", "Healthcheck"), "Status")),
+        state=text_of(state, "Status").lower(),
+        started=seconds_of(state.get("StartedAt")),
+        health=_health(text_of(object_of(state, "Health", "Healthcheck"), "Status")),
         labels=_labels(config.get("Labels")),
-        image=_text(raw, "ImageName"),
-        image_id=_text(raw, "Image").removeprefix("sha256:"),
+        image=text_of(raw, "ImageName"),
+        image_id=text_of(raw, "Image").removeprefix("sha256:"),
         networks=networks,
-        mode=_mode(_text(host, "NetworkMode"), networks),
+        mode=_mode(text_of(host, "NetworkMode"), networks),
         published=tuple(sorted(published)),
         exposed=tuple(sorted({*_exposed(config), *unbound, *_asked_to_expose(raw)})),
-        created=_nanoseconds(raw.get("Created")),
+        created=nanoseconds_of(raw.get("Created")),
     )
 
 
@@ -154,15 +151,15 @@ def pod_from_inspect(raw: Json) -> PodFacts:
     """Return a pod from libpod's `pods/ID/json`. Raises OddAnswer."""
     return PodFacts(
         id=_id(raw),
-        name=_text(raw, "Name"),
+        name=text_of(raw, "Name"),
         labels=_labels(raw.get("Labels")),
-        created=_nanoseconds(raw.get("Created")),
+        created=nanoseconds_of(raw.get("Created")),
     )
 
 
 def image_from_inspect(raw: Json) -> ImageFacts:
     """Return an image from libpod's `images/ID/json`. Raises OddAnswer."""
-    config = _object(raw, "Config")
+    config = object_of(raw, "Config")
     labels = dict(_labels(config.get("Labels"))) | dict(_labels(raw.get("Labels")))
     return ImageFacts(
         id=_id(raw).removeprefix("sha256:"),
@@ -206,32 +203,6 @@ def _id(raw: Json) -> str:
     return identity
 
 
-def _text(raw: Json, key: str) -> str:
-    value = raw.get(key)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise OddAnswer(f"{key} is {value!r:.60}, not a text")
-    return value
-
-
-def _object(raw: Json, *keys: str) -> Json:
-    """Return the first of the objects that is there; an empty one for null and missing."""
-    value: object = next((raw[key] for key in keys if raw.get(key) is not None), {})
-    if not isinstance(value, Mapping):
-        raise OddAnswer(f"{keys[0]} is {value!r:.60}, not an object")
-    return value
-
-
-def _list(raw: Json, key: str) -> list[Any]:
-    value = raw.get(key)
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise OddAnswer(f"{key} is {value!r:.60}, not a list")
-    return value
-
-
 def _labels(value: object) -> Labels:
     if value is None:
         return ()
@@ -246,35 +217,15 @@ def _health(word: str) -> Health:
     return _HEALTH.get(word, Health.NONE)
 
 
-def _port(value: object) -> int:
-    if isinstance(value, str) and value.isascii() and value.isdecimal():
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 65536:
-        raise OddAnswer(f"{value!r:.60} is not a port")
-    return value
-
-
-def _address(value: object) -> str:
-    """Return the host's address of a published port; 4.3 says "" where 5.x says 0.0.0.0."""
-    if value in (None, "", "0.0.0.0"):  # noqa: S104 - read, not bound
-        return ""
-    if not isinstance(value, str):
-        raise OddAnswer(f"{value!r:.60} is not an address")
-    try:
-        return parse_address(value.strip("[]")).compressed
-    except ValueError:
-        raise OddAnswer(f"{value!r:.60} is not an address") from None
-
-
 def _networks(settings: Json) -> tuple[Network, ...]:
     found = []
-    for name, entry in _object(settings, "Networks").items():
+    for name, entry in object_of(settings, "Networks").items():
         if name in _NO_NETWORK or entry is None:
             continue
         if not isinstance(entry, Mapping):
             raise OddAnswer(f"network {name!r:.60} is not an object")
-        ipv6 = _address(entry.get("GlobalIPv6Address"))
-        found.append(Network(name=name, ipv4=_address(entry.get("IPAddress")), ipv6=ipv6))
+        ipv6 = address_of(entry.get("GlobalIPv6Address"))
+        found.append(Network(name=name, ipv4=address_of(entry.get("IPAddress")), ipv6=ipv6))
     return tuple(sorted(found))
 
 
@@ -292,22 +243,21 @@ def _mode(word: str, networks: tuple[Network, ...]) -> NetworkMode:
 
 
 def _listed_ports(libpod: Json) -> tuple[PublishedPort, ...]:
-    return tuple(sorted({port for entry in _list(libpod, "Ports") for port in _span(entry)}))
+    return tuple(sorted({port for entry in list_of(libpod, "Ports") for port in _span(entry)}))
 
 
 def _span(entry: object) -> Iterator[PublishedPort]:
     """Yield the ports of one entry: libpod's list keeps `-p 9000-9002:80-82` as a range of 3."""
     if not isinstance(entry, Mapping):
         raise OddAnswer(f"a published port is {entry!r:.60}, not an object")
-    if "tcp" not in (_text(entry, "protocol") or "tcp").split(","):
+    if "tcp" not in (text_of(entry, "protocol") or "tcp").split(","):
         return
-    host_ip = _address(entry.get("host_ip"))
-    inside, outside = _port(entry.get("container_port")), _port(entry.get("host_port"))
+    host_ip = address_of(entry.get("host_ip"))
+    inside, outside = port_of(entry.get("container_port")), port_of(entry.get("host_port"))
     count = entry.get("range") or 1
-    for step in range(_port(count)):
-        yield PublishedPort(
-            container_port=_port(inside + step), host_ip=host_ip, host_port=_port(outside + step)
-        )
+    for step in range(port_of(count)):
+        at, on = port_of(inside + step), port_of(outside + step)
+        yield PublishedPort(container_port=at, host_ip=host_ip, host_port=on)
 
 
 def _bindings(ports: Json) -> set[PublishedPort]:
@@ -325,9 +275,9 @@ def _bindings(ports: Json) -> set[PublishedPort]:
                 continue
             found.add(
                 PublishedPort(
-                    container_port=_port(inside),
-                    host_ip=_address(binding.get("HostIp")),
-                    host_port=_port(binding["HostPort"]),
+                    container_port=port_of(inside),
+                    host_ip=address_of(binding.get("HostIp")),
+                    host_port=port_of(binding["HostPort"]),
                 )
             )
     return found
@@ -340,7 +290,7 @@ def _unbound(ports: Json) -> set[int]:
 
 def _exposed(config: Json) -> tuple[int, ...]:
     """Return the TCP ports of `{"3000/tcp": {}}`, and of the range `{"3000-3002/tcp": {}}`."""
-    ports = (port for name in _object(config, "ExposedPorts") for port in _span_of(name))
+    ports = (port for name in object_of(config, "ExposedPorts") for port in _span_of(name))
     return tuple(sorted(set(ports)))
 
 
@@ -350,7 +300,7 @@ def _span_of(name: str) -> range:
     if protocol not in ("tcp", ""):
         return range(0)
     first, _, last = ports.partition("-")
-    return range(_port(first), _port(last or first) + 1)
+    return range(port_of(first), port_of(last or first) + 1)
 
 
 def _asked_to_expose(raw: Json) -> set[int]:
@@ -359,9 +309,9 @@ def _asked_to_expose(raw: Json) -> set[int]:
     For a pod's member Podman < 5.3 tells them nowhere else in an inspect. The command is believed
     only up to the image, which nothing but the container's own command may follow.
     """
-    config = _object(raw, "Config")
-    words = [str(word) for word in _list(config, "CreateCommand")]
-    own = [[], [str(word) for word in _list(config, "Cmd")]]
+    config = object_of(raw, "Config")
+    words = [str(word) for word in list_of(config, "CreateCommand")]
+    own = [[], [str(word) for word in list_of(config, "Cmd")]]
     ends = (at for at, word in enumerate(words) if words[at + 1 :] in own and _is_image(raw, word))
     options = words[: next(ends, 0)]
     values = [value for option, value in pairwise(options) if option == "--expose"]
@@ -371,8 +321,8 @@ def _asked_to_expose(raw: Json) -> set[int]:
 
 def _is_image(raw: Json, word: str) -> bool:
     """Tell whether a word names a container's image: without registry or tag, or by its id."""
-    name = f"/{_text(raw, 'ImageName')}"
-    identity = _text(raw, "Image").removeprefix("sha256:")
+    name = f"/{text_of(raw, 'ImageName')}"
+    identity = text_of(raw, "Image").removeprefix("sha256:")
     by_id = len(word) >= 3 and identity.startswith(word.removeprefix("sha256:"))
     return by_id or name.endswith((f"/{word}", f"/{word}:latest"))
 
@@ -381,22 +331,5 @@ def _listed_exposed(libpod: Json) -> tuple[int, ...] | None:
     """Return the TCP ports of libpod's list, `{"3000": ["tcp"]}`; None before Podman 5.1."""
     if "ExposedPorts" not in libpod:
         return None
-    ports = _object(libpod, "ExposedPorts").items()
-    return tuple(sorted(_port(port) for port, kinds in ports if "tcp" in (kinds or ())))
-
-
-def _nanoseconds(value: object) -> int:
-    """Return a time as nanoseconds since the epoch; 0 if there is none that we understand."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return max(value, 0) * 1_000_000_000
-    match = _TIME.match(value) if isinstance(value, str) else None
-    if match is None:
-        return 0
-    day, clock, fraction, zone = match.groups()
-    moment = datetime.fromisoformat(f"{day}T{clock}{zone.replace('Z', '+00:00')}")
-    whole = round((moment - _EPOCH).total_seconds())
-    return max(whole * 1_000_000_000 + int((fraction or "").ljust(9, "0")), 0)
-
-
-def _seconds(value: object) -> int:
-    return _nanoseconds(value) // 1_000_000_000
+    ports = object_of(libpod, "ExposedPorts").items()
+    return tuple(sorted(port_of(port) for port, kinds in ports if "tcp" in (kinds or ())))

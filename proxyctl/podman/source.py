@@ -21,8 +21,6 @@ from proxyctl.podman.client import Info, PodmanApi, Unreadable
 from proxyctl.podman.facts import (
     ContainerFacts,
     ImageFacts,
-    Json,
-    OddAnswer,
     PodFacts,
     container_from_inspect,
     container_from_lists,
@@ -30,6 +28,7 @@ from proxyctl.podman.facts import (
     pod_from_inspect,
     updated,
 )
+from proxyctl.podman.shapes import Json, OddAnswer
 from proxyctl.problems import Problem, Severity, SourceUnavailable
 from proxyctl.recent import Recent
 from proxyctl.routes.workload import Workload

@@ -7,12 +7,12 @@ from proxyctl.podman.assemble import assemble
 from proxyctl.podman.facts import (
     ContainerFacts,
     ImageFacts,
-    OddAnswer,
     PodFacts,
     container_from_inspect,
     container_from_lists,
     image_from_inspect,
 )
+from proxyctl.podman.shapes import OddAnswer
 from proxyctl.routes.workload import Health, Kind, Network, NetworkMode, Phase, PublishedPort
 
 DATA = Path(__file__).parent / "data"
