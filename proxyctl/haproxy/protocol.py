@@ -81,6 +81,7 @@ _NOTICE = re.compile(
 
 NAME_TAKEN = "name is already used"
 NOT_IN_MAP = ("entry not found.", "Key not found.")
+ALREADY_THERE = "Already exists a server with the same name"
 NO_SUCH_SERVER = "No such server."
 NOT_IN_MAINT = "Only servers in maintenance mode can be deleted."
 STILL_CONNECTED = "still has connections"
@@ -141,6 +142,17 @@ def remove_backend(backend: str) -> tuple[str, ...]:
         f"set server {hold} state maint",
         f"del server {hold}",
         f"del backend {name}",
+    )
+
+
+def become(step: AddServer) -> tuple[str, ...]:
+    """Return the commands that make of a server that is there the one that is to be added."""
+    at = _server(step.backend, step.server.name)
+    address, port = _address(step.server.address), _number(step.server.port, 1, 65535)
+    return (
+        f"set server {at} state maint",
+        f"set server {at} addr {address} port {port}",
+        f"set server {at} weight {_number(step.server.weight, 0, 256)}",
     )
 
 

@@ -140,7 +140,15 @@ def _add_server(talk: Conversation, step: AddServer, capabilities: Capabilities)
     if capabilities.needs_server_id:
         state = answers.parse_servers_state(talk.ask(protocol.servers_of(step.backend)))
         number = answers.unused_id(state)
-    for command in protocol.commands(step, capabilities, server_id=number):
+    add, *more = protocol.commands(step, capabilities, server_id=number)
+    reason = protocol.refusal(add, talk.tell(add))
+    if reason and protocol.ALREADY_THERE in reason and step.checked_first:
+        # Its last connections keep it from being deleted. It becomes the new one, which is not up
+        # before a check has passed either.
+        more = [*protocol.become(step), *more]
+    elif reason:
+        raise CommandRejected(f"{protocol.shortened(add)}: {reason}")
+    for command in more:
         talk.ask(command)
 
 

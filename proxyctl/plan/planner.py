@@ -167,7 +167,9 @@ def _one_server(
     if there.backup != wanted.backup:  # the one thing that cannot be changed
         return [RemoveServer(name, wanted.name)], [add]
     if add.checked_first and _is_another(wanted, there):
-        return [RemoveServer(name, wanted.name)], [add]
+        # Who is in maintenance has lost its requests before: what is left is on its way elsewhere.
+        gone = there.state is not ServerState.MAINT
+        return [RemoveServer(name, wanted.name, gone=gone)], [add]
     move: list[Step] = []
     if (there.address, there.port) != (wanted.address, wanted.port):
         move.append(SetServerAddress(name, wanted.name, wanted.address, wanted.port))
@@ -194,9 +196,8 @@ def _is_another(wanted: Server, there: RunningServer) -> bool:
 
     One that is left in maintenance with requests in flight is the same, taken out by hand.
     """
-    if there.state is ServerState.MAINT:
-        return not there.sessions
-    return (there.address, there.port) != (wanted.address, wanted.port)
+    moved = (there.address, there.port) != (wanted.address, wanted.port)
+    return moved or (there.state is ServerState.MAINT and not there.sessions)
 
 
 def _unproven(desired: Desired, running: Running) -> tuple[AddServer, ...]:

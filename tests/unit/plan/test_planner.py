@@ -220,3 +220,22 @@ def test_files_that_somebody_edited_are_written_again():
     edited = replace(there, files={**there.files, "haproxy.cfg": "x"})
 
     assert make_plan(want.desired, want.rendered, edited).steps == (WriteFiles(("haproxy.cfg",)),)
+
+
+def test_a_pod_with_an_http_check_that_returns_is_another_whatever_is_left_of_its_requests():
+    """Who was stopped leads nowhere; one that is taken out by hand keeps its address."""
+    checked = pod("a", "10.88.0.2", host="a.test", port="80", health="/up")
+    want = decided(checked)
+    there = running(want)
+    (server,) = there.servers["a"]
+
+    def steps(**change):
+        now = replace(server, **{"state": ServerState.MAINT, "sessions": 3, **change})
+        plan = make_plan(want.desired, want.rendered, replace(there, servers={"a": (now,)}))
+        return plan.steps
+
+    back, by_hand = steps(address="127.0.0.1", port=1), steps()
+
+    assert back[0] == RemoveServer("a", "a", gone=False)
+    assert isinstance(back[1], AddServer)
+    assert by_hand == (SetServerState("a", "a", ServerState.READY),)
