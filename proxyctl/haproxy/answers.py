@@ -12,6 +12,7 @@ from operator import attrgetter
 
 from proxyctl.plan.steps import AddServer
 from proxyctl.state.model import OldWorker, RunningServer, ServerState
+from proxyctl.state.pem import serial
 
 Row = Mapping[str, str]
 Alert = tuple[int | None, str]
@@ -121,8 +122,14 @@ def parse_certificate_names(text: str) -> tuple[tuple[str, ...], str]:
 
 
 def parse_certificate(text: str) -> tuple[str, int]:
-    """Return fingerprint and number of issuers of `show ssl cert FILE`; "" if it is empty."""
+    """Return fingerprint and number of issuers of `show ssl cert FILE`; "" if it is empty.
+
+    Of a certificate that HAProxy does not tell to its end, the serial number (`state.pem`).
+    """
     found = re.search(r"^SHA1 FingerPrint: ([0-9A-F]+)$", text, re.MULTILINE)
+    number = re.search(r"^Serial: ([0-9A-F]+)$", text, re.MULTILINE)
+    if not found and number:
+        return serial(int(number[1], 16)), 0
     return (found[1] if found else ""), len(re.findall(r"^Chain Subject:", text, re.MULTILINE))
 
 

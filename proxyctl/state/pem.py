@@ -46,7 +46,7 @@ class Pair:
     names: tuple[str, ...]
     """The DNS names that it is for, lower case, `*.example.com` too, sorted."""
     fingerprint: str
-    """SHA-1 in upper-case hexadecimal digits, as HAProxy tells it."""
+    """SHA-1 in upper-case hexadecimal digits, as HAProxy tells it; see `serial`."""
     not_before: float
     not_after: float
     """Seconds since the epoch."""
@@ -54,7 +54,7 @@ class Pair:
     """RFC 4514: `CN=R11,O=Let's Encrypt,C=US`."""
     key_type: KeyType
     chain: int
-    """How many issuers come with it."""
+    """How many issuers come with it, as far as HAProxy tells that."""
     pem: str = field(repr=False)
     """Key, certificate, issuers in their order: what HAProxy reads."""
 
@@ -167,16 +167,28 @@ def _pair(
     chain = _chain(leaf, tuple(others))
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     blocks = [private, *(one.public_bytes(Encoding.PEM) for one in (leaf, *chain))]
+    key_type = _type(key)
     return Pair(
         names=names,
-        fingerprint=leaf.fingerprint(hashes.SHA1()).hex().upper(),  # noqa: S303 - a name only
+        fingerprint=serial(leaf.serial_number)
+        if key_type == "other"
+        else leaf.fingerprint(hashes.SHA1()).hex().upper(),  # noqa: S303 - a name only
         not_before=leaf.not_valid_before_utc.timestamp(),
         not_after=leaf.not_valid_after_utc.timestamp(),
         issuer=leaf.issuer.rfc4514_string(),
-        key_type=_type(key),
-        chain=len(chain),
+        key_type=key_type,
+        chain=0 if key_type == "other" else len(chain),
         pem=b"".join(blocks).decode("ascii"),
     )
+
+
+def serial(number: int) -> str:
+    """Return what tells a certificate whose `show ssl cert` ends before its fingerprint.
+
+    HAProxy (2.6 to 3.4) does not know the algorithm of a key that is neither RSA nor ECDSA, and
+    tells no more after that: neither a fingerprint nor the issuers.
+    """
+    return f"serial {number:X}"
 
 
 def _type(key: PrivateKeyTypes) -> KeyType:

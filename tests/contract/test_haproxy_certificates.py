@@ -96,6 +96,20 @@ def test_what_is_loaded_is_told_by_fingerprint_chain_and_names(haproxy):
     assert haproxy.served("nobody.test") == haproxy.served(None) == default.fingerprint
 
 
+def test_one_that_haproxy_tells_little_about_is_known_by_its_number(haproxy):
+    """Of an Ed25519 key it knows no name, and tells nothing more: 2.6 to 3.4."""
+    default = haproxy.certificate(DEFAULT, "none.invalid", serve=())
+    odd = haproxy.certificate("odd", "odd.test", key_type="other")
+    haproxy.begin(default, odd)
+    renewed = haproxy.certificate("odd", "odd.test", key_type="other")
+
+    assert haproxy.loaded("odd").fingerprint == odd.fingerprint
+    assert renewed.fingerprint != odd.fingerprint
+    haproxy.do(PutCertificate(renewed))
+    assert haproxy.loaded("odd").fingerprint == renewed.fingerprint
+    assert haproxy.loaded("odd").chain == renewed.chain
+
+
 def test_without_a_crt_list_there_is_nothing_to_say_about_certificates(tmp_path):
     with lab(tmp_path) as one:
         one.start()

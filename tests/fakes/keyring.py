@@ -23,7 +23,8 @@ def pem(*names: str, days: float = 90, seed: str = "", now: float = NOW) -> byte
     """Return a key and its certificate; the same for the same arguments."""
     digest = hashes.Hash(hashes.SHA256())
     digest.update(f"{names} {seed}".encode())
-    key = ed25519.Ed25519PrivateKey.from_private_bytes(digest.finalize())
+    seed_of_it = digest.finalize()
+    key = ed25519.Ed25519PrivateKey.from_private_bytes(seed_of_it)
     begin = datetime.fromtimestamp(now, UTC) - timedelta(days=1)
     own = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
     one = (
@@ -31,7 +32,7 @@ def pem(*names: str, days: float = 90, seed: str = "", now: float = NOW) -> byte
         .subject_name(own)
         .issuer_name(own)
         .public_key(key.public_key())
-        .serial_number(7)
+        .serial_number(int.from_bytes(seed_of_it[:8]) + 1)
         .not_valid_before(begin)
         .not_valid_after(datetime.fromtimestamp(now, UTC) + timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName(list(map(x509.DNSName, names))), critical=False)
