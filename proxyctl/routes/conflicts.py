@@ -67,9 +67,12 @@ def resolve(claims: Iterable[Claim], served: Mapping[Match, str]) -> Resolution:
 
 
 def _resolved(
-    claims: Iterable[Claim], served: Mapping[Match, str], hostless: frozenset[str]
+    claims: tuple[Claim, ...], served: Mapping[Match, str], hostless: frozenset[str]
 ) -> tuple[Resolution, frozenset[str]]:
-    """Return the winners, and the uids of claims that have won other names only."""
+    """Return the winners, and the uids of claims that ask for other names and have no host.
+
+    Whether they won these does not matter: it may depend on who was served before.
+    """
     contested: dict[Match, list[Claim]] = defaultdict(list)
     for claim in claims:
         asked = (*claim.matches, *(() if claim.uid in hostless else claim.moved))
@@ -102,7 +105,13 @@ def _resolved(
     shares.sort(key=lambda share: share.name)
     problems_told = tuple(sorted(problems))
     resolution = Resolution(shares=tuple(shares), problems=problems_told, owners=owners)
-    return resolution, frozenset(moved)
+    return resolution, _without_host(claims, won) - hostless
+
+
+def _without_host(claims: Iterable[Claim], won: Iterable[tuple[Claim, ...]]) -> frozenset[str]:
+    """Return the uids of the claims that ask for other names of a host that they did not win."""
+    serving = {claim.uid for members in won for claim in members}
+    return frozenset(claim.uid for claim in claims if claim.moved and claim.uid not in serving)
 
 
 def _settle_modes(

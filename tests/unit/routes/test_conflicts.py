@@ -220,3 +220,15 @@ def test_who_lost_its_host_does_not_keep_other_names_from_others():
 
     assert sorted(places(resolution)) == ["a", "b"]
     assert all("loser" not in uid for uid in resolution.owners.values())
+
+
+def test_who_lost_its_host_is_told_that_only_whoever_has_its_other_names():
+    loser = pod("a", host="y.test", port="80", created=2, **{"redirect-from": "x.test"})
+    winner, other = pod("b", host="y.test", port="80"), pod("c", host="x.test", port="80")
+
+    for served in ({}, {Match("web", "x.test"): f"{other.uid}/"}):
+        made = resolved(loser, winner, other, served=served)
+
+        told = [(p.workload, p.summary) for p in made.problems]
+        assert {uid for uid, _ in told} == {loser.uid}
+        assert all("y.test" in summary for _, summary in told)
