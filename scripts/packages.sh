@@ -30,12 +30,15 @@ openssl openssl
 redis-server redis-server
 redis-cli redis-tools
 S
-  # Not to be had everywhere; one test more where it is.
-  command -v chromium-headless-shell >/dev/null ||
-    apt-cache show chromium-headless-shell 2>/dev/null | awk '/^Package:/ { print $2; exit }'
   command -v crun >/dev/null || command -v runc >/dev/null || echo runc
   python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
   [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
+}
+
+# Not to be had everywhere; one test more where it is. apt may know of no package at all so far.
+a_browser() {
+  command -v chromium-headless-shell >/dev/null && return
+  apt-cache show chromium-headless-shell 2>/dev/null | awk '/^Package:/ { print $2; exit }' || true
 }
 
 # Debian's packages start their services. We want the programs, not another HAProxy on this host.
@@ -54,6 +57,7 @@ disable() {
 }
 
 mapfile -t packages < <(missing_packages | sort -u)
+[ ${#packages[@]} -gt 0 ] || mapfile -t packages < <(a_browser)
 [ ${#packages[@]} -gt 0 ] || exit 0
 
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
@@ -62,10 +66,12 @@ if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
   exit 0
 fi
 
-echo "installing ${packages[*]}"
 forbid_starting_services
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq || echo "apt-get update failed, going on with the lists there are" >&2
+mapfile -t -O ${#packages[@]} packages < <(a_browser)
+mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)
+echo "installing ${packages[*]}"
 apt-get install -qq -y --no-install-recommends "${packages[@]}" </dev/null >/dev/null
 for service in haproxy redis-server; do
   if [[ " ${packages[*]} " == *" $service "* ]]; then disable $service; fi
