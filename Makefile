@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 
-.PHONY: help install packages venv check lint test demo format clean
+.PHONY: help install packages venv check lint test demo versions format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,12 +34,15 @@ test: install lint ## all of it: check, and the tests with a real HAProxy and a 
 demo: install ## see it work: a real pod, HAProxy and proxyctl in a lab of their own (as root)
 	@tests/lab/lab.sh run scripts/demo.sh
 
+versions: install ## the contract tests with HAProxy 3.0 and 3.2, from newer Debians (as root)
+	@scripts/versions.sh trixie forky
+
 format: venv ## format the code, and mend what ruff can
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
 clean: ## remove what make and the tools made here (packages stay)
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf .venv .versions .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	rm -rf bench/.venv bench/work bench/results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
