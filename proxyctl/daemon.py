@@ -44,6 +44,8 @@ _POLL = 0.005
 _GRACE = 30.0
 """Seconds that a look at everything may be put off by those who ring one after the other."""
 
+SELDOM = 20
+"""So many times what a look at everything took lie between two of them, at least."""
 SETTLE = (0.3, 3.0)
 """Seconds of quiet until the files follow what was done at run time, and at most."""
 QUIET = 60.0
@@ -272,9 +274,11 @@ class Service:
                 due.housekeeping = NEVER
 
     def _look_at_everything(self, due: "_Due") -> None:
-        cycle = self._house.reconciler.cycle
+        cycle, begin = self._house.reconciler.cycle, time.monotonic()
         self._noted(cycle(frozenset(), interrupted=lambda: self._wakeup.rung), due)
-        due.resync = time.monotonic() + self._house.settings.podman.resync
+        now = time.monotonic()
+        # Podman's lists take seconds where there are thousands, and a change waits for them.
+        due.resync = now + max(self._house.settings.podman.resync, SELDOM * (now - begin))
 
     def _noted(self, view: View, due: "_Due") -> None:
         self._after(view)
