@@ -307,7 +307,7 @@ class Admission:
             while len(self._verdicts) > VERDICTS:
                 del self._verdicts[next(iter(self._verdicts))]
         if refusal := self._verdicts[text]:
-            raise refusal
+            raise ConfigRejected(refusal.alerts)  # another one: it has a traceback of its own
 
     def _asked(self, rendered: Rendered) -> ConfigRejected | None:
         try:
