@@ -41,6 +41,8 @@ RETRY = (0.5, 10.0)
 """Seconds until a refused change is tried again, at first and at most."""
 
 _POLL = 0.005
+_LISTING = 0.02
+"""Seconds between two looks whether Podman's lists are there."""
 _GRACE = 30.0
 """Seconds that a look at everything may be put off by those who ring one after the other."""
 
@@ -260,6 +262,8 @@ class Service:
             self._noted(reconciler.cycle(frozenset({Ring("timer")})), due)  # reads nothing anew
         elif now >= reconciler.due:
             self._noted(reconciler.cycle(frozenset({DUE})), due)
+        elif now >= due.resync and not self._house.prepared():
+            due.resync = now + _LISTING
         elif now >= due.resync:
             self._look_at_everything(due)
         elif now >= due.settle:

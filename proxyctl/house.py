@@ -42,6 +42,11 @@ class House:
     sources: tuple[PodmanSource, ...]
     engine_status: Path
 
+    def prepared(self) -> bool:
+        """Tell whether everything is at hand for a look at everything; have it fetched if not."""
+        ready = [source.prepared() for source in self.sources]  # all of them begin at once
+        return all(ready)
+
     def told(self) -> View:
         """Return what is known, with what changes between cycles as of now. For any thread."""
         view = self.reconciler.told()

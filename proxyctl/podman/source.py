@@ -28,6 +28,7 @@ from proxyctl.podman.facts import (
     pod_from_inspect,
     updated,
 )
+from proxyctl.podman.lister import Lister, fetched
 from proxyctl.podman.shapes import Json, OddAnswer
 from proxyctl.problems import Problem, Severity, SourceUnavailable
 from proxyctl.recent import Recent
@@ -55,6 +56,7 @@ class PodmanSource:
         """Of the present connection; None while there is none."""
         self._connect = connect
         self._api: PodmanApi | None = None
+        self._lister = Lister(connect)
         self._containers: dict[str, ContainerFacts] = {}
         self._pods: dict[str, PodFacts] = {}
         self._images: dict[str, ImageFacts] = {}
@@ -76,6 +78,10 @@ class PodmanSource:
         All count as the image's then. Who knows better from before keeps to that.
         """
         return frozenset(self._unsure)
+
+    def prepared(self) -> bool:
+        """Tell whether the next full read has the lists at hand; begin to fetch them if not."""
+        return self.info is None or self._lister.done()
 
     def read(self, changed: frozenset[str] | None) -> tuple[Workload, ...]:
         """Return all workloads, sorted, after reading again what may have changed.
@@ -100,6 +106,7 @@ class PodmanSource:
         if self._api is not None:
             self._api.close()
         self._api = self.info = None
+        self._lister.drop()
 
     def _connected(self) -> PodmanApi:
         if self._api is None:
@@ -110,10 +117,13 @@ class PodmanSource:
 
     def _read_all(self, api: PodmanApi) -> None:
         self._recent.turn()
-        entries = api.list_containers()
-        addresses = {entry.get("Id"): entry for entry in api.list_compat()}
+        newer = frozenset(self._lister.since)
+        listing = self._lister.take()
+        if listing is None:
+            listing, newer = fetched(api), frozenset()
+        addresses = {entry.get("Id"): entry for entry in listing.compat}
         old, self._containers, self._problems = self._containers, {}, {}
-        for entry in entries:
+        for entry in listing.entries:
             facts = self._understood(container_from_lists, entry, addresses.get(entry.get("Id")))
             if facts is not None:
                 self._containers[facts.id] = updated(old.get(facts.id), facts)
@@ -123,8 +133,12 @@ class PodmanSource:
         self._assemble(api, groups)
         used = {container.image_id for container in self._containers.values()}
         self._images = {key: image for key, image in self._images.items() if key in used}
+        if newer:  # the lists are of before that
+            self._read_some(api, newer)
 
     def _read_some(self, api: PodmanApi, changed: frozenset[str]) -> None:
+        if self._lister.busy:
+            self._lister.since |= changed
         dirty: set[str] = set()
         for identity in sorted(changed):
             if identity in self._pods:

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from proxyctl.podman.client import PodmanApi
@@ -301,3 +303,69 @@ def test_what_nobody_can_tell_from_an_images_labels_stays_as_it_was(podman, sour
     assert dict(by_name(reading.workloads)["late"].labels) == PORT
     assert reading.problems == ()
     assert again.unsure == frozenset()
+
+
+def prepared(source):
+    """Have the lists fetched beside the work, as before each look at everything."""
+    deadline = time.monotonic() + 5
+    while not source.prepared():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_lists_that_were_fetched_beside_the_work_are_not_asked_for_again(podman, source):
+    podman.add_container("a", PORT, "10.88.0.2")
+    before = source.read(None)
+    podman.asked()
+    prepared(source)
+    assert sorted(podman.asked()) == ["compat list", "libpod list"]
+
+    assert source.read(None) == before
+    assert podman.asked() == []
+    source.read(None)
+    assert podman.asked() == ["libpod list", "compat list"]
+
+
+def test_what_was_read_again_meanwhile_is_newer_than_the_lists(podman, source):
+    moved = podman.add_container("moved", PORT, "10.88.0.2")
+    gone = podman.add_container("gone", PORT, "10.88.0.3")
+    podman.add_container("same", PORT, "10.88.0.4")
+    source.read(None)
+    prepared(source)
+    podman.containers[moved]["networks"] = {"podman": "10.88.0.9"}
+    podman.containers[moved]["started"] += 1
+    del podman.containers[gone]
+    new = podman.add_container("new", PORT, "10.88.0.3")
+    now = source.read(frozenset({moved, gone, new}))
+    podman.asked()
+
+    assert source.read(None) == now
+    assert {w.name: w.networks[0].ipv4 for w in now} == {
+        "moved": "10.88.0.9", "same": "10.88.0.4", "new": "10.88.0.3",
+    }  # fmt: skip
+    assert "libpod list" not in podman.asked()
+
+
+def test_lists_that_podman_refuses_are_a_podman_that_does_not_answer(podman, source):
+    podman.add_container("a", PORT, "10.88.0.2")
+    source.read(None)
+    podman.fail["containers/json"] = 500
+    prepared(source)
+
+    with pytest.raises(SourceUnavailable):
+        source.read(None)
+    podman.fail.clear()
+    assert [workload.name for workload in source.read(None)] == ["a"]
+
+
+def test_lists_of_before_a_failure_are_forgotten(podman, source):
+    podman.add_container("a", PORT, "10.88.0.2")
+    source.read(None)
+    prepared(source)
+    podman.stop()
+    with pytest.raises(SourceUnavailable):
+        source.read(frozenset({"0" * 64}))
+    podman.start()
+    podman.add_container("b", PORT, "10.88.0.3")
+
+    assert [workload.name for workload in source.read(None)] == ["a", "b"]
