@@ -126,11 +126,14 @@ def _settle_modes(
     for matches in _hosts_in_two_modes(contested):
         rivals = {claim.uid: claim for match in matches for claim in contested[match]}
         keepers = {served.get(match, "") for match in matches}
-        leader = _ranked(rivals.values(), keepers)[0]
+        mode = _ranked(rivals.values(), keepers)[0].route.mode
+        # Told of: who has the very match, else whoever would be first if nobody had been served.
+        first = _ranked((c for c in rivals.values() if c.route.mode == mode), set())[0]
         for match in matches:
-            losers = [c for c in contested[match] if c.route.mode != leader.route.mode]
-            problems.update(_lost(match, leader, loser) for loser in losers if not loser.gone)
+            losers = [c for c in contested[match] if c.route.mode != mode]
             left = [c for c in contested.pop(match) if c not in losers]
+            has = _ranked(left, {served.get(match, "")})[0] if left else first
+            problems.update(_lost(match, has, loser) for loser in losers if not loser.gone)
             contested.update({match: left} if left else {})
     return problems
 
