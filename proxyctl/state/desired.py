@@ -165,8 +165,10 @@ def _server_options(route: Route) -> tuple[str, ...]:
         options += [f"port {route.health_port}"] if route.health_port else []
     if route.scheme == "https":
         options += ["ssl verify none", "sni req.hdr(host),field(1,:)", "alpn http/1.1"]
+        options += ["check-ssl"] if "check" in options else []  # not by itself, if added later
     if route.scheme == "h2c":
         options.append("proto h2")
+        options += ["check-proto h2"] if route.health.startswith("/") else []
     if route.send_proxy:
         options.append("send-proxy" if route.send_proxy == "v1" else "send-proxy-v2")
         options += ["check-send-proxy"] if "check" in options else []

@@ -12,6 +12,7 @@ import pytest
 from edge import ask, certificate, edge, lenient
 from real_haproxy import BINARY, eventually, free_ports
 
+from proxyctl.plan.steps import AddServer, Plan, RemoveServer
 from proxyctl.status.lookup import look_up_name, winner
 
 pytestmark = pytest.mark.contract
@@ -189,10 +190,26 @@ def test_a_pod_is_spoken_to_by_its_scheme(front, tmp_path, scheme, words, answer
     with subprocess.Popen([BINARY, "-f", str(tmp_path / "pod.cfg")]) as there:
         try:
             a = front.pod("a", host="a.test", scheme=scheme, health=health)
-            front.serve(replace(a, servers=(f"127.0.0.1:{port}",)))
+            a = replace(a, servers=(f"127.0.0.1:{port}",))
+            front.serve(a)
 
-            assert eventually(lambda: ask(front.connect("web"), "a.test").text.startswith(answer))
-            assert eventually(lambda: front.check_of("a") in {"L4OK", "L6OK", "L7OK"})
+            def is_served():
+                return ask(front.connect("web"), "a.test").text.startswith(answer)
+
+            def is_up():
+                return front.check_of("a") == ("L7OK" if health != "tcp" else well)
+
+            well = "L6OK" if scheme == "https" else "L4OK"
+            assert eventually(is_served)
+            assert eventually(is_up)
+
+            # The same by the runtime API, which takes nothing over from the file.
+            (backend,) = front.decided(a).desired.backends
+            (server,) = backend.servers
+            again = AddServer("a", server, backend.server_options)
+            front.proxy.apply(Plan((RemoveServer("a", server.name), again)))
+            assert eventually(is_up)
+            assert eventually(is_served)
         finally:
             there.terminate()
 

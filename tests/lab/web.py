@@ -155,7 +155,8 @@ def main(ports):
         sock.close()
     with idle_lock:
         for conn in idle:
-            conn.shutdown(socket.SHUT_RD)  # what has arrived is still read, and answered
+            with contextlib.suppress(OSError):  # its client may be gone
+                conn.shutdown(socket.SHUT_RD)  # what has arrived is still read, and answered
 
 
 if sys.argv[1:] == ["--modules"]:
