@@ -17,7 +17,7 @@ from proxyctl.plan.describe import words_of
 from proxyctl.plan.part import backends_of, with_steps
 from proxyctl.plan.planner import make_plan
 from proxyctl.plan.refusal import Refusal, is_held_back, refused
-from proxyctl.plan.steps import Plan, RemoveServer, WriteFiles
+from proxyctl.plan.steps import CutSessions, Plan, RemoveServer, WriteFiles
 from proxyctl.problems import CommandRejected, ConfigRejected, HAProxyAbsent, ProxyctlError
 from proxyctl.state.model import Quic, Running
 from proxyctl.state.render import CONFIG
@@ -239,4 +239,5 @@ class Delivery:
 def _is_done(plan: Plan, done: Iterable[Plan]) -> bool:
     """Tell whether nothing is left, but servers whose last connections have to end first."""
     tried = {step for before in done for step in before.steps}
-    return all(isinstance(step, RemoveServer) and step in tried for step in plan.steps)
+    mild = (RemoveServer, CutSessions)
+    return all(isinstance(step, mild) and step in tried for step in plan.steps)

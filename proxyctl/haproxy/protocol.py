@@ -14,6 +14,7 @@ from proxyctl.plan.capabilities import Capabilities
 from proxyctl.plan.steps import (
     AddBackend,
     AddServer,
+    CutSessions,
     PutCertificate,
     PutMapEntry,
     RemoveBackend,
@@ -35,6 +36,7 @@ CertificateStep = PutCertificate | ServeCertificate | RemoveCertificate
 MapOrServerStep = (
     AddServer
     | RemoveServer
+    | CutSessions
     | SetServerAddress
     | SetServerWeight
     | SetServerState
@@ -103,6 +105,8 @@ def commands(
             # From maint alone, 2.6 puts idle connections back for seconds: drain comes first.
             at = _server(backend, name)
             return *(f"set server {at} state {to}" for to in ("drain", "maint")), delete(step)
+        case CutSessions():
+            return (shut_sessions(step),)
         case SetServerAddress(backend, name, address, port):
             host, number = _address(address), _number(port, 1, 65535)
             return (f"set server {_server(backend, name)} addr {host} port {number}",)
@@ -161,7 +165,7 @@ def delete(step: RemoveServer) -> str:
     return f"del server {_server(step.backend, step.name)}"
 
 
-def shut_sessions(step: RemoveServer) -> str:
+def shut_sessions(step: RemoveServer | CutSessions) -> str:
     """Return the command that ends all sessions of a server (management.txt 9.3)."""
     return f"shutdown sessions server {_server(step.backend, step.name)}"
 

@@ -14,6 +14,7 @@ from proxyctl.plan.capabilities import Capabilities, capabilities_of
 from proxyctl.plan.steps import (
     AddBackend,
     AddServer,
+    CutSessions,
     PutCertificate,
     PutMapEntry,
     RemoveBackend,
@@ -62,7 +63,7 @@ def do(
             _remove_server(talk, step, capabilities, removal_until)
         case PutMapEntry() | RemoveMapEntry() | ReplaceMap():
             _change_map(talk, step, layout, capabilities)
-        case SetServerAddress() | SetServerWeight() | SetServerState():
+        case CutSessions() | SetServerAddress() | SetServerWeight() | SetServerState():
             for command in protocol.commands(step, capabilities):
                 talk.ask(command)
         case PutCertificate(certificate):

@@ -7,6 +7,7 @@ from typing import assert_never
 from proxyctl.plan.steps import (
     AddBackend,
     AddServer,
+    CutSessions,
     Plan,
     PutCertificate,
     PutMapEntry,
@@ -44,6 +45,7 @@ def describe(step: Step, names: Mapping[str, str] = _NONE) -> tuple[str, str, st
             return "-", backend, "empty backend"
         case (
             AddServer()
+            | CutSessions()
             | RemoveServer()
             | SetServerAddress()
             | SetServerWeight()
@@ -85,12 +87,19 @@ def _of_certificate(
 
 
 def _of_server(
-    step: AddServer | RemoveServer | SetServerAddress | SetServerWeight | SetServerState,
+    step: AddServer
+    | CutSessions
+    | RemoveServer
+    | SetServerAddress
+    | SetServerWeight
+    | SetServerState,
     backend: str,
 ) -> tuple[str, str, str]:
     match step:
         case AddServer(_, server):
             return "+", f"{backend}/{server.name}", f"server {server.socket_address}"
+        case CutSessions(_, name):
+            return "-", f"{backend}/{name}", "what it left unanswered"
         case RemoveServer(_, name):
             return "-", f"{backend}/{name}", "server"
         case SetServerAddress(_, name, address, port):

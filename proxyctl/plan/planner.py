@@ -25,6 +25,7 @@ from proxyctl.plan.certificates import certificate_steps
 from proxyctl.plan.placement import Placement, is_real, place
 from proxyctl.plan.steps import (
     AddServer,
+    CutSessions,
     Plan,
     PutMapEntry,
     Reload,
@@ -39,6 +40,7 @@ from proxyctl.plan.steps import (
     Step,
     WriteFiles,
 )
+from proxyctl.state.desired import NOWHERE
 from proxyctl.state.digest import digest
 from proxyctl.state.frontends import backend_of, leading_to
 from proxyctl.state.model import (
@@ -81,7 +83,7 @@ def make_plan(
     gone, new = _map_steps(desired, running, placement.loaded)
     steps += [*gone, *away]
     certificates = certificate_steps(desired, rendered, running)
-    reasons = (*placement.reasons, *certificates.reasons)
+    reasons = (*placement.reasons, *certificates.reasons, *_late_backups(desired, towards))
     if reasons and reload:
         steps.append(Reload(reasons, _unproven(desired, running)))
     else:
@@ -90,6 +92,16 @@ def make_plan(
         steps += [RemoveMapEntry(CLAIMS_MAP, name) for name in placement.stale]
         steps += [*certificates.gone, *(_left_over(desired, running) if quiet else ())]
     return Plan(tuple(steps), rendered.texts)
+
+
+def _late_backups(desired: Desired, towards: Iterable[Step]) -> tuple[str, ...]:
+    """Return why there has to be a reload for backup servers that come.
+
+    HAProxy uses the first backup only, and what is added at run time comes after `::hold`.
+    """
+    holds = {server for one in desired.backends if one.hold for server in one.servers}
+    late = (step.server for step in towards if isinstance(step, AddServer) and step.server.backup)
+    return tuple(f"backup server {server.name} is new" for server in late if server in holds)
 
 
 def _claim_steps(placement: Placement) -> list[Step]:
@@ -171,6 +183,9 @@ def _one_server(
         gone = there.state is not ServerState.MAINT
         return [RemoveServer(name, wanted.name, gone=gone)], [add]
     move: list[Step] = []
+    here = (wanted.address, wanted.port)
+    if here == NOWHERE == (there.address, there.port) and there.sessions:
+        move.append(CutSessions(name, wanted.name))
     if (there.address, there.port) != (wanted.address, wanted.port):
         move.append(SetServerAddress(name, wanted.name, wanted.address, wanted.port))
     state: list[Step] = []

@@ -67,6 +67,18 @@ class RemoveBackend:
 
 
 @dataclass(frozen=True, slots=True)
+class CutSessions:
+    """End what a server still waits for, whose workload is stopped: nobody is there to answer.
+
+    Podman takes the network of a pod away before its processes end, so that HAProxy hears of no
+    end. It can wait until everything else is done: most have found out by themselves by then.
+    """
+
+    backend: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class SetServerAddress:
     """Point a server at another address; the next request goes there."""
 
@@ -168,6 +180,7 @@ Step = (
     | RemoveBackend
     | AddServer
     | RemoveServer
+    | CutSessions
     | SetServerAddress
     | SetServerWeight
     | SetServerState
@@ -212,7 +225,7 @@ def dearest(costs: Iterable[Cost]) -> Cost:
 def cost_of(step: Step) -> Cost:
     """Return what a step costs HAProxy."""
     match step:
-        case WriteFiles():
+        case WriteFiles() | CutSessions():
             return "file"
         case Reload():
             return "reload"

@@ -50,3 +50,43 @@ def test_drain_of_nobody_is_told(lab: Lab, service: LabProcess) -> None:
 
     assert done.returncode == 1
     assert "nobody" in done.stderr
+
+
+def test_a_backup_that_came_later_takes_over_at_once(lab: Lab, service: LabProcess) -> None:
+    replica(lab, "main")
+    wait_for(lab, "shop.test", "main")
+    labels = ("host=shop.test", "port=8080", "group=shop", "backup=true")
+    lab.pod("second", *(word for text in labels for word in ("--label", f"proxyctl.{text}")))
+    eventually(lambda: "second" in lab.proxyctl("ls").stdout)
+    eventually(lambda: lab.proxyctl("diff").returncode == 0)
+    before = {served_by(lab, "shop.test") for _ in range(6)}
+
+    lab.podman("pod", "stop", "-t", "0", "main")
+
+    assert before == {"main"}
+    assert {served_by(lab, "shop.test") for _ in range(6)} == {"second"}
+
+
+def test_what_a_stopped_pod_left_unanswered_is_cut_and_not_waited_for(
+    lab: Lab, service: LabProcess
+) -> None:
+    """Podman 4.3 takes a pod's network away first, so that nothing of it reaches HAProxy."""
+    replica(lab, "one")
+    wait_for(lab, "shop.test", "one")
+    answers: list[Answer] = []
+
+    def ask() -> None:
+        try:
+            answers.append(lab.curl(f"{WEB}/slow?s=30", host="shop.test", timeout=40))
+        except OSError as error:
+            answers.append(Answer(0, {}, str(error)))
+
+    slow = threading.Thread(target=ask)
+    slow.start()
+    eventually(lambda: '"sessions": 1' in lab.proxyctl("--json", "ls").stdout)
+    lab.podman("pod", "stop", "-t", "1", "one")
+
+    slow.join(timeout=15)
+
+    assert not slow.is_alive()
+    assert answers[0].status != 200

@@ -62,10 +62,23 @@ def _signed(name, by, key, signer, *, hosts=(), authority=False, days=90):
         .not_valid_after(now + timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
     )
+    # Python 3.13 verifies by all of RFC 5280.
+    own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    its = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
+    builder = builder.add_extension(own, critical=False).add_extension(its, critical=False)
+    if authority:
+        builder = builder.add_extension(_SIGNS, critical=True)
     if hosts:
         names = x509.SubjectAlternativeName(list(map(x509.DNSName, hosts)))
         builder = builder.add_extension(names, critical=False)
     return builder.sign(signer, hashes.SHA256())
+
+
+_SIGNS = x509.KeyUsage(
+    key_cert_sign=True, crl_sign=True, digital_signature=True, content_commitment=False,
+    key_encipherment=False, data_encipherment=False, key_agreement=False, encipher_only=False,
+    decipher_only=False,
+)  # fmt: skip
 
 
 def _called(name: str) -> x509.Name:

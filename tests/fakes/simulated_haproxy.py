@@ -10,6 +10,7 @@ from typing import assert_never
 from proxyctl.plan.steps import (
     AddBackend,
     AddServer,
+    CutSessions,
     Plan,
     PutCertificate,
     PutMapEntry,
@@ -156,6 +157,8 @@ class SimulatedHAProxy:
                 self._servers(backend)[server.name] = _running(server)
             case RemoveServer(backend, name):
                 del self._servers(backend)[self._known(backend, name)]
+            case CutSessions(backend, name):
+                self._change(backend, name, sessions=0)
             case SetServerAddress(backend, name, address, port):
                 self._change(backend, name, address=address, port=port)
             case SetServerWeight(backend, name, weight):

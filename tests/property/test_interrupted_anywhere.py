@@ -95,7 +95,8 @@ def test_a_story_of_all_kinds_of_steps_is_interrupted_after_each():
         with patch.object(planner, "MANY", many):
             done |= _interrupted(STORY, [crash] * len(STORY), (version, SPARES), quiet=True)
 
-    assert done == {kind.__name__ for kind in get_args(Step)}
+    # Nobody is connected to a simulation: tests/unit/plan has what is cut.
+    assert done | {"CutSessions"} == {kind.__name__ for kind in get_args(Step)}
 
 
 def _interrupted(worlds, crashes, haproxy, *, quiet):

@@ -235,3 +235,19 @@ def test_an_empty_backend_goes_when_it_is_quiet_and_one_with_servers_first_loses
     assert steps(emptied, A, quiet=True) == [RemoveBackend("b")]
     assert steps(replace(emptied, version=(3, 2, 0)), A, quiet=True) == []
     assert not any(isinstance(step, RemoveBackend) for step in steps(there, A, quiet=True))
+
+
+def test_a_backup_that_comes_goes_by_a_reload_where_requests_wait():
+    """HAProxy uses the first backup only, and the one that lets requests wait is there before."""
+    group = {"host": "g.test", "port": "80", "group": "g"}
+    main = pod("m", "10.88.0.2", labels=group)
+    spare_one = pod("s", "10.88.0.3", labels={**group, "backup": "yes"})
+    off = pod("s", "10.88.0.3", labels={**group, "backup": "yes", "hold": "off"})
+    leader = pod("m", "10.88.0.2", labels={**group, "hold": "off"})
+
+    assert [type(s) for s in steps(running(world(main)), main, spare_one)] == [Reload]
+    (reload,) = steps(running(world(A)), A, spare_one)
+    assert reload.reasons == ("backup server s is new",)
+    assert steps(running(world(main, spare_one)), main, spare_one) == []
+    added = steps(running(world(leader)), leader, off)
+    assert not any(isinstance(step, Reload) for step in added)

@@ -3,6 +3,7 @@ from dataclasses import replace
 from proxyctl.plan.planner import MANY, make_plan
 from proxyctl.plan.steps import (
     AddServer,
+    CutSessions,
     PutMapEntry,
     Reload,
     RemoveMapEntry,
@@ -151,7 +152,8 @@ def test_a_weight_is_changed_at_run_time():
 def test_a_server_that_becomes_a_backup_is_replaced():
     got = steps([group("one")], [group("one", backup="yes")])
 
-    assert [type(step) for step in got] == [RemoveServer, AddServer]
+    assert [type(step) for step in got] == [RemoveServer, Reload]
+    assert got[1].reasons == ("backup server one is new",)
 
 
 def test_somebodys_disable_server_is_repaired():
@@ -239,3 +241,21 @@ def test_a_pod_with_an_http_check_that_returns_is_another_whatever_is_left_of_it
     assert back[0] == RemoveServer("a", "a", gone=False)
     assert isinstance(back[1], AddServer)
     assert by_hand == (SetServerState("a", "a", ServerState.READY),)
+
+
+def test_what_a_stopped_pod_left_unanswered_is_cut_when_everything_else_is_done():
+    want = decided(stopped(pod("a", "10.88.0.2", host="a.test", port="80")))
+    there = running(want)
+    (server,) = there.servers["a"]
+
+    def plan(**change):
+        now = replace(there, servers={"a": (replace(server, **change),)})
+        return make_plan(want.desired, want.rendered, now)
+
+    just_stopped = plan(address="10.88.0.2", port=80, state=ServerState.READY, sessions=2)
+    later = plan(sessions=2)
+
+    assert not any(isinstance(step, CutSessions) for step in just_stopped.steps)
+    assert later.steps == (CutSessions("a", "a"),)
+    assert later.urgent.steps == ()
+    assert plan(sessions=0).steps == ()
