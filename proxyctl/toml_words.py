@@ -40,6 +40,9 @@ _EXPECTED: Mapping[str, str] = {
 
 _PATTERNS: Mapping[str, str] = {
     "hard-stop-after": "expected a duration such as 30s, 15m or 1h",
+    "email": "expected an address such as you@example.com",
+    "directory": "expected a URL such as https://acme.example.com/directory",
+    "hook": "expected a path that begins with /",
     "log": "expected the arguments of HAProxy's log, such as /dev/log local0",
 }
 """Key -> what its pattern means; everything else with a pattern is a name."""

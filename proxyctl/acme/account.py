@@ -30,6 +30,8 @@ def connect(settings: Acme, shelf: Shelf) -> Ca:
     key = _present_key(folder / _KEY)
     ca = Ca(settings.url, Network(key, settings.ca_file))
     _check_clock(ca)
+    if not settings.terms_agreed:  # also where there is an account from before
+        raise Trouble(troubles.terms_not_agreed(ca.terms))
     following = read(folder / _NEXT_KEY)
     if following is not None:
         _end_rollover(ca, folder, following)
@@ -121,8 +123,6 @@ def _find(ca: Ca) -> str | None:
 
 
 def _register(ca: Ca, settings: Acme) -> str:
-    if not settings.terms_agreed:
-        raise Trouble(troubles.terms_not_agreed(ca.terms))
     wish = messages.NewRegistration.from_data(
         email=settings.email or None,
         terms_of_service_agreed=True,

@@ -4,7 +4,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from time import gmtime, strftime
+from time import gmtime, strftime, time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -64,7 +64,7 @@ def import_(options: Options, files: tuple[Path, ...], name: str) -> None:
     """
     from proxyctl.files import imports
 
-    made = imports.take(files, _folder(options), _checked(name))
+    made = imports.take(files, _folder(options), _checked(name), now=time())
     if options.json:
         document = {
             "schema": "proxyctl/1",

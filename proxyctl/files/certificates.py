@@ -270,11 +270,16 @@ def is_name(name: str) -> bool:
 
 
 def grouped(folder: Path) -> dict[str, tuple[Path, ...]]:
-    """Return the files of each certificate by its name; {} if there is no folder."""
+    """Return the files of each certificate by its name; {} if there is no folder.
+
+    Raises OSError, also where a link leads to no folder: what was there may come back.
+    """
     found: dict[str, list[Path]] = {}
     try:
         entries = sorted(folder.iterdir())
     except FileNotFoundError:
+        if folder.is_symlink():
+            raise
         return {}
     for path in entries:
         if path.name.startswith(".") or path.name == FOLDER:

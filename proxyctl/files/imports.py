@@ -13,11 +13,14 @@ from proxyctl.state.certificates import file_name
 from proxyctl.state.pem import Pair, Unusable, pairs
 
 
-def take(files: Iterable[Path], folder: Path, name: str) -> tuple[tuple[Path, Pair], ...]:
+def take(
+    files: Iterable[Path], folder: Path, name: str, *, now: float
+) -> tuple[tuple[Path, Pair], ...]:
     """Put the certificates in *files* into the folder, one file for each type of key.
 
     `name` is that of the certificate, "" for its first host. Raises ProxyctlError, and writes
-    nothing, if they cannot be used.
+    nothing, if they cannot be used, or if clients would refuse them now (`now` is in seconds since
+    the epoch).
     """
     try:
         found = pairs({str(path): private.read(path).data for path in files})
@@ -27,6 +30,10 @@ def take(files: Iterable[Path], folder: Path, name: str) -> tuple[tuple[Path, Pa
         raise ProxyctlError(
             f"{error.filename or 'the file'}: {error.strerror or error}"
         ) from error
+    if any(not pair.is_valid(now) for pair in found):
+        raise ProxyctlError(
+            "not taken: it is not valid now\n   fix     openssl x509 -noout -dates"
+        )
     name = name or file_name(found[0].names[0])
     _check_the_place(folder, name, several=len(found) > 1)
     made = []

@@ -191,7 +191,11 @@ class Route:
         "How a server of the group is chosen.",
     )
     sticky: Sticky = _label(
-        "sticky", Sticky.OFF, "off, cookie, source", "Keep a client on one server of the group."
+        "sticky",
+        Sticky.OFF,
+        "off, cookie, source",
+        "Keep a client on one server of the group: by a cookie, or by its address (`source`; then "
+        "some clients change theirs when a server comes or goes).",
     )
     sticky_cookie: CookieName = _label("sticky.cookie", "PROXYCTL", "name", "Name of the cookie.")
     sticky_ttl: Duration | None = _label(
@@ -205,7 +209,7 @@ class Route:
         "tcp",
         "tcp, off, podman, /path",
         "How HAProxy finds out that a server answers; `podman` follows the container's "
-        "HEALTHCHECK.",
+        "HEALTHCHECK, and takes `starting` for healthy: without systemd it stays so.",
     )
     health_interval: Duration | None = _label(
         "health.interval",

@@ -2,7 +2,7 @@
 
     tls=NAME           the certificate of that name; there is none: a problem, and as `auto`
     tls=internal       one that proxyctl made
-    tls=auto           one that covers the host: not expired before expired, its own name before a
+    tls=auto           one that covers the host: a valid one before others, its own name before a
                        wildcard, then the one that lasts longest; else one that proxyctl makes
 
 A client that asks for no name, or for one that nobody has, gets the default certificate, and an
@@ -87,8 +87,10 @@ class Choice:
     certificates: tuple[Certificate, ...] = ()
     lacking: tuple[str, ...] = ()
     """Hosts for which one has to be made; "" is the default one."""
-    trusted: frozenset[str] = frozenset()
-    """Hosts with a valid certificate that proxyctl has not made itself."""
+    secured: frozenset[str] = frozenset()
+    """Hosts that are to be asked for by TLS, if no label says otherwise: those with a valid
+    certificate that proxyctl has not made itself, and those for which a label wants one that is
+    there."""
     challenges: tuple[tuple[str, str], ...] = ()
     """Token -> key authorization: what a CA is answered now."""
     authorities: tuple[tuple[str, str], ...] = ()
@@ -170,7 +172,7 @@ def choose(wanted: Iterable[Ask], stock: Stock) -> Choice:
         name: chooser.best(name) for offer in chooser.public for name in offer.pair.names
     }
     asked: dict[str, Offer] = {}
-    trusted: set[str] = set()
+    secured: set[str] = set()
     for ask in wanted:
         if ask.host == "*":
             continue  # any name: the default certificate
@@ -180,8 +182,8 @@ def choose(wanted: Iterable[Ask], stock: Stock) -> Choice:
         asked.update((offer.name, offer) for offer in offers)
         if not offers:
             lacking.append(ask.host)
-        elif all(o.kind != "internal" and o.pair.not_after > stock.time for o in offers):
-            trusted.add(ask.host)
+        elif chooser.is_wished(ask) or chooser.are_trusted(offers):
+            secured.add(ask.host)
     shown = {o.name: o for o in chooser.public if o.kind == "folder"} | asked
     certificates = tuple(_certificates(served, chooser))
     used = {one.name for one in certificates}
@@ -189,7 +191,7 @@ def choose(wanted: Iterable[Ask], stock: Stock) -> Choice:
     return Choice(
         certificates=certificates,
         lacking=tuple(lacking),
-        trusted=frozenset(trusted),
+        secured=frozenset(secured),
         challenges=stock.challenges,
         authorities=stock.authorities,
         mistaken=tuple(mistaken),
@@ -253,7 +255,9 @@ def wanted(shares: Iterable[Share], settings: Settings, stock: Stock) -> tuple[W
         matched = _hosts(share, entrypoints)
         routes = (claim.route for claim in share.claims)
         named = (host for route in routes for host in (*route.host, *route.redirect_from))
-        lacking = [h for h in named if h in matched and h != "*" and not chooser.is_covered(h)]
+        lacking = [
+            h for h in named if h in matched and _is_issued(h) and not chooser.is_covered(h)
+        ]
         subject = share.claims[0].workload.subject
         for hosts in _apart(lacking):
             # Another path of the same host may bring more names.
@@ -261,6 +265,11 @@ def wanted(shares: Iterable[Share], settings: Settings, stock: Stock) -> tuple[W
             together = tuple(dict.fromkeys((*before.hosts, *hosts)))
             found[hosts[0]] = replace(before, hosts=together)
     return tuple(one for _, one in sorted(found.items()))
+
+
+def _is_issued(host: str) -> bool:
+    """Tell whether a CA may have certificates for a host: a name below another, by RFC 1123."""
+    return "." in host and "_" not in host
 
 
 def _apart(hosts: Iterable[str]) -> Iterator[tuple[str, ...]]:
@@ -305,6 +314,14 @@ class _Chooser:
             problems.append(names_nobody(ask.subject, ask.workload, ask.wish, names))
         return self.best(ask.host) or self._internal(ask.host), problems
 
+    def is_wished(self, ask: Ask) -> bool:
+        """Tell whether a label wants a certain certificate, and it is there."""
+        return ask.wish == "internal" or (ask.wish != "auto" and bool(self._called(ask.wish)))
+
+    def are_trusted(self, offers: Iterable[Offer]) -> bool:
+        """Tell whether somebody else issued them, and they are valid now."""
+        return all(o.kind != "internal" and o.pair.is_valid(self.stock.time) for o in offers)
+
     def best(self, host: str) -> tuple[Offer, ...]:
         """Return the best that cover a host, one for each type of key; none if none does."""
         exact, wild = self._covering.get(host, ()), self._covering.get(_wildcard(host), ())
@@ -321,12 +338,16 @@ class _Chooser:
     def is_covered(self, host: str) -> bool:
         """Tell whether the folder has a certificate for a host that is valid."""
         found = (*self._covering.get(host, ()), *self._covering.get(_wildcard(host), ()))
-        return any(o.kind == "folder" and o.pair.not_after > self.stock.time for o in found)
+        return any(o.kind == "folder" and o.pair.is_valid(self.stock.time) for o in found)
 
     def _rank(self, offer: Offer, host: str) -> tuple[bool, bool, float, str]:
         pair = offer.pair
-        expired = pair.not_after <= self.stock.time
-        return expired, host not in pair.names, -pair.not_after, offer.name
+        return (
+            not pair.is_valid(self.stock.time),
+            host not in pair.names,
+            -pair.not_after,
+            offer.name,
+        )
 
     def _called(self, name: str) -> tuple[Offer, ...]:
         """Return the certificates of a name: `name`, or `name.rsa` and `name.ecdsa`."""

@@ -79,7 +79,7 @@ def desired(  # noqa: PLR0913 - everything that there is to know
         backends=tuple(backends),
         maps=(
             Map(file=ACME_MAP, entries=choice.challenges, leads=False),
-            *maps(shares, settings, passing, choice.trusted),
+            *maps(shares, settings, passing, choice.secured),
         ),
         certificates=choice.certificates,
         authorities=tuple(authorities.values()) if settings.haproxy.frontends else (),

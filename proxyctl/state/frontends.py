@@ -126,21 +126,21 @@ def _detour(entrypoint: str, identity: Global) -> Detour:
 
 
 def maps(
-    shares: Iterable[Share], settings: Settings, passing: frozenset[str], trusted: frozenset[str]
+    shares: Iterable[Share], settings: Settings, passing: frozenset[str], secured: frozenset[str]
 ) -> tuple[Map, ...]:
     """Return the maps of all frontends.
 
-    `trusted`: the hosts that have a valid certificate of a CA.
+    `secured`: the hosts that are to be asked for by TLS, if no label says otherwise.
     """
     entries: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for share in shares:
         mode = share.claims[0].route.mode
         for match in share.matches:
             file, key = place_of(match, mode)
-            redirect = _redirect(share, match, settings, trusted) if mode == "http" else ""
+            redirect = _redirect(share, match, settings, secured) if mode == "http" else ""
             entries[file].append((key, share.name + redirect))
         for match in share.moved if settings.haproxy.frontends else ():
-            value = MOVED + _first_host(share, match, settings, trusted)
+            value = MOVED + _first_host(share, match, settings, secured)
             entries[map_of(match.entrypoint)].append((key_of(match), value))
     for name in passing:
         rows = entries[sni_map_of(name)]
@@ -183,7 +183,7 @@ def _host_key(host: str) -> str:
 
 
 def https_of(
-    share: Share, match: Match, settings: Settings, trusted: frozenset[str]
+    share: Share, match: Match, settings: Settings, secured: frozenset[str]
 ) -> Entrypoint | None:
     """Return the entrypoint to which requests for a match are redirected, None if they are not.
 
@@ -194,7 +194,7 @@ def https_of(
         return None
     if settings.entrypoints[match.entrypoint].tls or route.redirect_https is False:
         return None
-    if route.redirect_https is None and route.tls == "auto" and match.host not in trusted:
+    if route.redirect_https is None and match.host not in secured:
         return None
     for other in sorted(share.matches):
         entrypoint = settings.entrypoints[other.entrypoint]
@@ -203,17 +203,17 @@ def https_of(
     return None
 
 
-def _redirect(share: Share, match: Match, settings: Settings, trusted: frozenset[str]) -> str:
-    entrypoint = https_of(share, match, settings, trusted)
+def _redirect(share: Share, match: Match, settings: Settings, secured: frozenset[str]) -> str:
+    entrypoint = https_of(share, match, settings, secured)
     return BY_HTTPS + _suffix(entrypoint) if entrypoint else ""
 
 
-def _first_host(share: Share, match: Match, settings: Settings, trusted: frozenset[str]) -> str:
+def _first_host(share: Share, match: Match, settings: Settings, secured: frozenset[str]) -> str:
     """Return where a redirect leads: the leader's first host, by HTTPS if that has to be used."""
     leader = next(claim for claim in share.claims if match in claim.moved)
     first = Match(entrypoint=match.entrypoint, host=leader.route.host[0], path=match.path)
     here = settings.entrypoints[match.entrypoint]
-    entrypoint = https_of(share, first, settings, trusted) or here
+    entrypoint = https_of(share, first, settings, secured) or here
     scheme = "https" if entrypoint.tls else "http"
     return f"{scheme}://{first.host}{_suffix(entrypoint)}"
 

@@ -40,11 +40,26 @@ def not_covered(subject: str, workload: str, name: str, host: str) -> Problem:
 
 def running_out(name: str, source: str, pair: Pair, *, now: float, used: bool) -> Problem | None:
     """A certificate that has expired, or will soon: 30 or 7 days, or less of a short life."""
+    if pair.not_before > now:
+        return _not_yet(name, source, pair, used=used)
     left, life = pair.not_after - now, pair.not_after - pair.not_before
     for days, share in ((0.0, 0.0), (7.0, 0.1), (30.0, 0.25)):
         if left <= min(days * DAY, life * share):
             return _running_out(name, source, pair, days=days, used=used)
     return None
+
+
+def _not_yet(name: str, source: str, pair: Pair, *, used: bool) -> Problem:
+    hosts = ", ".join(pair.names)
+    return Problem(
+        id="PX429",
+        subject=f'certificate "{name}"',
+        summary="is not valid yet",
+        where=source,
+        effect=f"clients refuse https for {hosts}" if used else "none: it is not served",
+        fix="look at its dates, and at this machine's clock: openssl x509 -noout -dates; date",
+        severity=Severity.ERROR if used else Severity.WARNING,
+    )
 
 
 def _running_out(name: str, source: str, pair: Pair, *, days: float, used: bool) -> Problem:

@@ -28,6 +28,10 @@ KeyType = Literal["rsa", "ecdsa", "other"]
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
 _NAME = re.compile(r"(\*\.)?[a-z0-9_][a-z0-9_-]*(\.[a-z0-9_][a-z0-9_-]*)*", re.ASCII)
 _LONGEST_CHAIN = 8
+_LONGEST_NAMES = 60_000
+"""Characters of all names together: they are on one line, of which HAProxy takes 65 535."""
+_SMALLEST_RSA = 2048
+_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 
 
 class Unusable(ValueError):  # noqa: N818 - said of files
@@ -57,6 +61,10 @@ class Pair:
     """How many issuers come with it, as far as HAProxy tells that."""
     pem: str = field(repr=False)
     """Key, certificate, issuers in their order: what HAProxy reads."""
+
+    def is_valid(self, now: float) -> bool:
+        """Tell whether clients take it at a time, in seconds since the epoch."""
+        return self.not_before <= now < self.not_after
 
 
 def pairs(blobs: Mapping[str, bytes]) -> tuple[Pair, ...]:
@@ -164,6 +172,11 @@ def _pair(
         raise Unusable(
             "is for no host name", "ask for a certificate with a DNS name (subjectAltName) in it"
         )
+    _check_the_key(key)
+    if sum(len(name) + 1 for name in names) > _LONGEST_NAMES:
+        raise Unusable(
+            f"is for more names than HAProxy takes ({len(names)})", "ask for several certificates"
+        )
     chain = _chain(leaf, tuple(others))
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     blocks = [private, *(one.public_bytes(Encoding.PEM) for one in (leaf, *chain))]
@@ -180,6 +193,15 @@ def _pair(
         chain=0 if key_type == "other" else len(chain),
         pem=b"".join(blocks).decode("ascii"),
     )
+
+
+def _check_the_key(key: PrivateKeyTypes) -> None:
+    if isinstance(key, rsa.RSAPrivateKey) and key.key_size < _SMALLEST_RSA:
+        raise Unusable(f"has an RSA key of {key.key_size} bits", "use one of 2048 bits or more")
+    if isinstance(key, ec.EllipticCurvePrivateKey) and not isinstance(key.curve, _CURVES):
+        raise Unusable(
+            f"has a key on the curve {key.curve.name}, which no client takes", "use P-256 or P-384"
+        )
 
 
 def serial(number: int) -> str:

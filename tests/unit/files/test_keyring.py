@@ -272,3 +272,17 @@ def test_a_link_to_a_folder_that_is_away_leaves_the_last_good_one(disk, tmp_path
 
     assert disk.read() == before != {}
     assert [number for number, _, _ in disk.problems] == ["PX421"]
+
+
+def test_a_link_to_a_folder_that_is_away_keeps_every_certificate(disk):
+    disk.put("a.test.pem", CA.issue("a.test"))
+    there = disk.read()
+    elsewhere = disk.places.folder.with_name("elsewhere")
+    disk.places.folder.rename(elsewhere)
+    disk.places.folder.symlink_to(elsewhere)
+    assert disk.read() == there
+
+    elsewhere.rename(elsewhere.with_name("unmounted"))
+
+    assert disk.read() == there
+    assert [id for id, *_ in disk.problems] == ["PX421"]

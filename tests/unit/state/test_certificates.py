@@ -40,7 +40,7 @@ def test_an_expired_one_of_its_own_gives_way_to_a_valid_wildcard():
     )
 
     assert found == {"*.x.test": ["wild"]}
-    assert choice.trusted == {"a.x.test"}
+    assert choice.secured == {"a.x.test"}
 
 
 def test_an_expired_one_is_better_than_none():
@@ -48,7 +48,7 @@ def test_an_expired_one_is_better_than_none():
 
     assert found == {"a.test": ["a.test"]}
     assert choice.lacking == ()
-    assert choice.trusted == frozenset()
+    assert choice.secured == frozenset()
     assert [p.id for p in choice.problems] == ["PX422"]
 
 
@@ -116,7 +116,7 @@ def test_internal_is_made_although_there_is_another():
         (DEFAULT, ()),
         ("internal@a.test", ("a.test",)),
     ]
-    assert found.trusted == frozenset()
+    assert found.secured == {"a.test"}
 
 
 @pytest.mark.parametrize(
@@ -213,3 +213,32 @@ def test_a_host_that_is_an_address_needs_no_certificate_and_costs_nobody_else_th
     rows = dict(next(m.entries for m in made.desired.maps if "websecure" in m.file))
     assert rows["[::1]/"] == rows["192.0.2.7/"] == "six"
     assert wanted(made.resolution.shares, settings(TLS), Stock(time=NOW))[0].hosts == ("a.test",)
+
+
+def test_one_that_is_not_valid_yet_gives_way_and_brings_no_redirect():
+    late = replace(offer("v.x.test"), pair=replace(offer("v.x.test").pair, not_before=NOW + 60))
+
+    found, choice = served([late, offer("wild", "*.x.test", days=10)], ask("v.x.test"))
+    _, alone = served([late], ask("v.x.test"))
+
+    assert found["*.x.test"] == ["wild"]
+    assert "v.x.test" not in found
+    assert choice.secured == {"v.x.test"}
+    assert alone.secured == frozenset()
+    assert [(p.id, str(p.severity)) for p in alone.problems] == [("PX429", "error")]
+
+
+def test_a_certificate_by_name_brings_the_redirect_only_if_it_is_there():
+    _, there = served([offer("mine", "a.test", days=-1)], ask("a.test", "mine"))
+    _, misspelt = served([offer("mine", "b.test")], ask("a.test", "mien"))
+
+    assert there.secured == {"a.test"}
+    assert misspelt.secured == frozenset()
+
+
+def test_a_host_that_no_ca_issues_for_costs_the_others_nothing():
+    route = pod("a", host="a_b.test,localhost,good.test", port="80")
+    made = decided(route, text=TLS)
+
+    (one,) = wanted(made.resolution.shares, settings(TLS), Stock(time=NOW))
+    assert (one.name, one.hosts) == ("good.test", ("good.test",))

@@ -1,4 +1,5 @@
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -87,3 +88,22 @@ def test_only_names_that_are_plain_come_out():
     (one,) = pairs({"x": private(key) + leaf.public_bytes(Encoding.PEM)})
 
     assert one.names == ("ok.test",)
+
+
+def test_more_names_than_fit_on_a_line_of_haproxys_are_refused():
+    names = [f"n{n}.some-long-name-here.example.org" for n in range(2000)]
+    with pytest.raises(Unusable, match="more names"):
+        pairs({"many.pem": CA.issue(*names)})
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        (rsa.generate_private_key(65537, 1024), "1024 bits"),
+        (ec.generate_private_key(ec.SECP256K1()), "secp256k1"),
+    ],
+)
+def test_a_key_that_no_client_takes_is_refused(key, why):
+    leaf = CA.leaf("x.test", key=key)
+    with pytest.raises(Unusable, match=why):
+        pairs({"x.pem": private(key) + leaf.public_bytes(Encoding.PEM)})
