@@ -285,4 +285,4 @@ def test_a_link_to_a_folder_that_is_away_keeps_every_certificate(disk):
     elsewhere.rename(elsewhere.with_name("unmounted"))
 
     assert disk.read() == there
-    assert [id for id, *_ in disk.problems] == ["PX421"]
+    assert [problem[0] for problem in disk.problems] == ["PX421"]
