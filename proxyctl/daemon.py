@@ -281,7 +281,8 @@ class Service:
         cycle, begin = self._house.reconciler.cycle, time.monotonic()
         self._noted(cycle(frozenset(), interrupted=lambda: self._wakeup.rung), due)
         now = time.monotonic()
-        # Podman's lists take seconds where there are thousands, and a change waits for them.
+        # Podman's lists were fetched beside the work (`prepared`); what is left of a look still
+        # takes long where there are thousands of pods.
         due.resync = now + max(self._house.settings.podman.resync, SELDOM * (now - begin))
 
     def _noted(self, view: View, due: "_Due") -> None:

@@ -21,10 +21,16 @@ def _tell(options: Options, workload: str, state: str) -> None:
     client.get(service_socket(options), f"/v1/state?{query}", method="POST")
 
 
-def _rows(options: Options, workload: str) -> list[dict[str, Any]]:
+def _routes(options: Options, workload: str) -> dict[str, Any]:
+    """Return the service's document of routes, with those of a workload only."""
     document = client.get(service_socket(options), "/v1/routes")
-    rows = {row["server"]: row for row in document["items"] if row["workload"] == workload}
-    return list(rows.values())
+    items = [row for row in document["items"] if row["workload"] == workload]
+    return {**document, "items": items}
+
+
+def _rows(options: Options, workload: str) -> list[dict[str, Any]]:
+    """Return one row for each server of a workload, however many routes lead to it."""
+    return list({row["server"]: row for row in _routes(options, workload)["items"]}.values())
 
 
 def _change(options: Options, workload: str, state: str) -> None:
@@ -56,9 +62,7 @@ def _until_idle(options: Options, workload: str, patience: float) -> int:
 def _answer(options: Options, workload: str) -> None:
     """Print, with --json, the servers of a workload as they are now; else no news is good news."""
     if options.json:
-        document = client.get(service_socket(options), "/v1/routes")
-        items = [row for row in document["items"] if row["workload"] == workload]
-        Screen(options.color).json({**document, "items": items})
+        Screen(options.color).json(_routes(options, workload))
 
 
 def _finite(_ctx: click.Context, _param: click.Parameter, value: float) -> float:

@@ -14,8 +14,7 @@ from proxyctl.state.render import SECTIONS_MAP
 def observe(talk: Conversation, layout: Layout, on_disk: Mapping[str, str]) -> Running | None:
     """Return what HAProxy tells about itself; None if it was reloaded in between."""
     info = _info(talk)
-    state = answers.parse_servers_state(talk.ask("show servers state"))
-    stat = answers.parse_stat(talk.ask("show stat -1 4 -1"))  # any proxy, servers only
+    servers = _all_servers(talk)
     maps = {
         file: answers.parse_map(talk.ask(protocol.show_map(name)))
         for file, name in names_of_maps(talk, layout).items()
@@ -23,7 +22,6 @@ def observe(talk: Conversation, layout: Layout, on_disk: Mapping[str, str]) -> R
     if _info(talk)["Pid"] != info["Pid"]:
         return None
     sections = dict(maps.pop(SECTIONS_MAP, ()))
-    servers = answers.servers(state, stat)
     backends = (name.removeprefix("backend/") for name in sections if name.startswith("backend/"))
     return Running(
         alive=True,
@@ -56,8 +54,7 @@ def with_servers_now(talk: Conversation, known: Running) -> Running:
     """Return what is known, with all servers as they are now; unchanged if another answers."""
     if int(_info(talk)["Pid"]) != known.pid:
         return known
-    state = answers.parse_servers_state(talk.ask("show servers state"))
-    now = answers.servers(state, answers.parse_stat(talk.ask("show stat -1 4 -1")))
+    now = _all_servers(talk)
     return replace(known, servers={name: now.get(name, ()) for name in known.servers})
 
 
@@ -76,6 +73,12 @@ def loaded_sections(talk: Conversation, layout: Layout) -> dict[str, str]:
     """Return the digests of the sections that are loaded; {} if it is not our haproxy.cfg."""
     name = names_of_maps(talk, layout).get(SECTIONS_MAP)
     return dict(answers.parse_map(talk.ask(protocol.show_map(name)))) if name else {}
+
+
+def _all_servers(talk: Conversation) -> Mapping[str, tuple[RunningServer, ...]]:
+    state = answers.parse_servers_state(talk.ask("show servers state"))
+    stat = answers.parse_stat(talk.ask("show stat -1 4 -1"))  # any proxy, servers only
+    return answers.servers(state, stat)
 
 
 def _info(talk: Conversation) -> Mapping[str, str]:

@@ -62,8 +62,7 @@ def explain_request(view: View, target: Target) -> tuple[list[Document], str]:
         found.sort(key=lambda part: not part["routed"])
         return found, _advice(view, target, found)
     all_of_them = ", ".join(f"{name} {' '.join(e.bind)}" for name, e in sorted(every.items()))
-    where = f"on port {target.port}" if target.port else "for HTTP"
-    return [], f"no entrypoint listens {where}; entrypoints: {all_of_them or 'none'}"
+    return [], f"no entrypoint listens {_where(target)}; entrypoints: {all_of_them or 'none'}"
 
 
 def _is_meant(view: View, entrypoint: Entrypoint, target: Target) -> bool:
@@ -77,15 +76,22 @@ def _is_spoken(view: View, entrypoint: Entrypoint, target: Target) -> bool:
     """Tell whether an entrypoint speaks as the URL wants it; for frontends not ours nobody can."""
     if not target.scheme or not view.settings.haproxy.frontends or entrypoint.mode == "tcp":
         return True
-    return target.scheme == ("https" if entrypoint.tls else "http")
+    return target.scheme == _scheme(entrypoint)
+
+
+def _scheme(entrypoint: Entrypoint) -> str:
+    return "https" if entrypoint.tls else "http"
+
+
+def _where(target: Target) -> str:
+    return f"on port {target.port}" if target.port else "for HTTP"
 
 
 def _misspoken(there: Mapping[str, Entrypoint], target: Target) -> str:
     """Return what is spoken where the URL wants something else."""
     name, entrypoint = next(iter(there.items()))
-    speaks = "https" if entrypoint.tls else "http"
-    where = f"on port {target.port}" if target.port else "for HTTP"
-    return f"entrypoint {name} {where} speaks {speaks}, and not {target.scheme}"
+    speaks = _scheme(entrypoint)
+    return f"entrypoint {name} {_where(target)} speaks {speaks}, and not {target.scheme}"
 
 
 def _one(view: View, name: str, entrypoint: Entrypoint, target: Target) -> Document:
